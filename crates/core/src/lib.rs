@@ -1,0 +1,20 @@
+//! ferrio-core: the algorithms of an event loop, testable without Python.
+//!
+//! The crate's promise: no unsafe code, no Python, no global state, and no call into its user.
+//! Payloads are generic and are always handed back, never dropped inside, so that a caller whose
+//! payload runs arbitrary code when dropped can drop it outside of every borrow.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ready`] | FIFO of runnable things |
+//! | [`timers`] | deadline heap with lazy cancel |
+//! | [`wake`] | the wake flag, the only thing here that two threads share besides [`reactor::Poller`] |
+//! | [`reactor`] | epoll, its wake-up, and the table of who waits for which fd |
+//! | [`turn`] | how long one turn of the loop may sleep; the clock |
+#![forbid(unsafe_code)]
+
+pub mod reactor;
+pub mod ready;
+pub mod timers;
+pub mod turn;
+pub mod wake;
