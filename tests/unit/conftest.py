@@ -1,0 +1,192 @@
+"""Fixtures of the unit tests: the engine under test, a fresh loop, and comparison with stock."""
+
+import asyncio
+import dataclasses
+import gc
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """The classes of one implementation, and the function that makes its loops."""
+
+    name: str
+    new_loop: object
+    task_class: type
+    future_class: type
+    handle_class: type
+    timer_handle_class: type
+
+
+STOCK = Engine(
+    "asyncio",
+    asyncio.SelectorEventLoop,
+    asyncio.Task,
+    asyncio.Future,
+    asyncio.Handle,
+    asyncio.TimerHandle,
+)
+
+
+@pytest.fixture
+def engine(loop_factory):
+    """The implementation that `loop_factory` stands for."""
+    probe = loop_factory()
+    probe.close()
+    packages = {base.__module__.partition(".")[0] for base in type(probe).__mro__}
+    if not packages & {"ferrio", "_ferrio"}:
+        return dataclasses.replace(STOCK, new_loop=loop_factory)
+    import ferrio
+
+    return Engine(
+        "ferrio",
+        loop_factory,
+        ferrio.Task,
+        ferrio.Future,
+        ferrio.Handle,
+        ferrio.TimerHandle,
+    )
+
+
+@pytest.fixture
+def loop(engine):
+    """A new loop of the engine, closed (with its executor) at the end."""
+    loop = engine.new_loop()
+    yield loop
+    close_loop(loop)
+
+
+@pytest.fixture
+def stock_loop():
+    """A new loop of the interpreter's own asyncio."""
+    loop = asyncio.SelectorEventLoop()
+    yield loop
+    close_loop(loop)
+
+
+@pytest.fixture
+def run(loop):
+    """Run a coroutine on the loop to its end and return its result."""
+    return loop.run_until_complete
+
+
+@pytest.fixture
+def task_class(engine):
+    return engine.task_class
+
+
+@pytest.fixture
+def future_class(engine):
+    return engine.future_class
+
+
+@pytest.fixture
+def handle_class(engine):
+    return engine.handle_class
+
+
+@pytest.fixture
+def timer_handle_class(engine):
+    return engine.timer_handle_class
+
+
+@pytest.fixture
+def reported(loop):
+    """The contexts that reach the loop's exception handler, in order."""
+    contexts = []
+    loop.set_exception_handler(lambda _, context: contexts.append(context))
+    return contexts
+
+
+@pytest.fixture
+def turns(loop):
+    """Run that many turns of the loop (one when no number is given)."""
+
+    def run_turns(number=1):
+        for _ in range(number):
+            loop.stop()
+            loop.run_forever()
+
+    return run_turns
+
+
+@pytest.fixture
+def same_as_stock(engine):
+    """Run `scenario(loop, engine)` on both implementations; the outcomes must be equal.
+
+    Returns the outcome: ("returned", value) or ("raised", type, text).
+    """
+
+    def compare(scenario):
+        expected = outcome(scenario, STOCK)
+        assert outcome(scenario, engine) == expected
+        return expected
+
+    return compare
+
+
+@pytest.fixture
+def run_python(engine):
+    """Run a program in a new interpreter where `new_loop` makes loops of the engine.
+
+    Returns the finished process with its output as text.
+    """
+    if engine.name == "ferrio":
+        head = "import asyncio, ferrio\nnew_loop = ferrio.new_event_loop\n"
+    else:
+        head = "import asyncio\nnew_loop = asyncio.SelectorEventLoop\n"
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+    environment.pop("PYTHONASYNCIODEBUG", None)
+
+    def run_program(source, *options, **variables):
+        return subprocess.run(
+            [sys.executable, *options, "-c", head + textwrap.dedent(source)],
+            capture_output=True,
+            text=True,
+            timeout=25,
+            env={**environment, **variables},
+        )
+
+    return run_program
+
+
+def outcome(scenario, engine):
+    """What the scenario returned or raised, with addresses, names and numbers made equal."""
+    loop = engine.new_loop()
+    contexts = []
+    loop.set_exception_handler(lambda _, context: contexts.append(context))
+    try:
+        return "returned", normalise(scenario(loop, engine))
+    except BaseException as exc:
+        return "raised", type(exc), normalise(str(exc))
+    finally:
+        close_loop(loop)
+        gc.collect()
+
+
+def normalise(value):
+    """`value` with object addresses, task numbers and loop class names replaced in its texts."""
+    if isinstance(value, str):
+        value = re.sub(r"0x[0-9a-f]+", "0x", value)
+        value = re.sub(r"\bTask-\d+", "Task-N", value)
+        value = re.sub(r"\b_asyncio\.|\bferrio\.(?:_ferrio\.)?|\basyncio\.(?=Task|Future)", "", value)
+        return re.sub(r"_UnixSelectorEventLoop|\bEventLoop\b", "Loop", value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(normalise(item) for item in value)
+    if isinstance(value, dict):
+        return {key: normalise(item) for key, item in value.items()}
+    return value
+
+
+def close_loop(loop):
+    """Close the loop; threads of its executor are joined first."""
+    if not loop.is_closed():
+        if getattr(loop, "_default_executor", None) is not None:
+            loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
