@@ -1,0 +1,98 @@
+# One name per task; `make help` lists them. PY chooses the interpreter: make test PY=python3.13
+# Each minor version of Python has its own environment (.venv/3.13) and build folder (target/py3.13),
+# and its own extension file in python/ferrio, so that several live side by side.
+
+PY ?= python3
+JOBS ?= 2
+SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test test-core test-python lint fmt check build bench clean FORCE
+export PATH := $(PATH):$(HOME)/.cargo/bin
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+help: ## list the names
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+
+# What the goals below need is looked for once, before anything runs: a missing piece is one sentence.
+ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
+found := $(shell tools/find_python.sh '$(PY)' 2>&1 || echo MISSING)
+ifneq ($(filter MISSING,$(found)),)
+$(error $(filter-out MISSING,$(found)))
+endif
+ifeq ($(shell command -v cargo),)
+$(error Rust is missing: install the stable toolchain (rustup.rs), 1.88 or newer, and run make again)
+endif
+endif
+
+python := $(word 1,$(found))
+minor := $(word 2,$(found))
+venv := .venv/$(minor)
+bin := $(venv)/bin
+target := target/py$(minor)
+extension := python/ferrio/_ferrio$(word 3,$(found))
+rust := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
+cargo := CARGO_TARGET_DIR=$(target) PYO3_PYTHON=$(abspath $(bin)/python) cargo
+
+# An environment made with another interpreter of the same version is made anew.
+other := $(if $(filter $(realpath $(python)),$(realpath $(bin)/python)),,FORCE)
+$(bin)/python: $(other)
+	@rm -rf $(venv)
+	$(python) -m venv $(venv)
+	$(bin)/python -m pip install --quiet pip==26.3
+
+# .venv/3.13/.group-test stands for "the dependency group `test` of pyproject.toml is installed".
+$(venv)/.group-%: pyproject.toml $(bin)/python
+	$(bin)/python -m pip install --quiet --group $*
+	@touch $@
+
+$(extension): $(rust) $(venv)/.group-build
+	CARGO_TARGET_DIR=$(target) VIRTUAL_ENV=$(abspath $(venv)) $(bin)/maturin develop --release --locked
+	@touch $@
+
+build: $(extension) ## build the release extension and install it, editable, in .venv/3.X
+
+run: build ## run examples/tour.py on asyncio and on Ferrio; PROGRAM=x.py ARGS='...' runs x.py on Ferrio
+ifdef PROGRAM
+	@$(bin)/python -m ferrio $(PROGRAM) $(ARGS)
+else
+	@$(bin)/python examples/tour.py --compare
+endif
+
+test: test-core test-python ## run every test; PY=python3.13 chooses the interpreter
+
+test-core: ## run the tests of crates/core: unit, property, and loom's interleavings
+	CARGO_TARGET_DIR=target/core cargo test --locked --package ferrio-core
+	CARGO_TARGET_DIR=target/loom RUSTFLAGS='--cfg loom' \
+		cargo test --locked --release --package ferrio-core --test 'loom_*'
+
+test-python: build $(venv)/.group-test $(venv)/.group-programs ## run tests/; ARGS='-k name' narrows
+	$(bin)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: build $(venv)/.group-lint ## check format, lints, types, stubs, layers, sizes, names
+	cargo fmt --all --check
+	$(cargo) clippy --workspace --all-targets --locked -- -D warnings
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/python -m mypy.stubtest ferrio._ferrio
+	$(bin)/python tools/check_layers.py
+	$(bin)/python tools/check_sizes.py
+	$(bin)/python tools/check_names.py
+
+fmt: $(venv)/.group-lint ## format Rust and Python, and mend what ruff can mend
+	cargo fmt --all
+	$(bin)/ruff check --fix-only --quiet .
+	$(bin)/ruff format .
+
+check: lint test ## everything that must be green before a commit
+
+bench: build $(venv)/.group-bench ## measure all loops, one table; ROWS='sleep0_one ...' narrows
+	$(bin)/python benches/run.py $(ROWS)
+
+clean: ## remove what was built and every environment
+	rm -rf target .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis python/ferrio/_ferrio*.so
+	find python tests benches examples tools -name __pycache__ -prune -exec rm -rf {} +
