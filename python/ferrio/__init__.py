@@ -1,0 +1,25 @@
+"""asyncio with its engine in Rust. Importing this package changes nothing by itself.
+
+Names stand in the order in which a program meets them: how to run on Ferrio, then the loop, then
+the objects the loop hands out. Each follows the asyncio page of the same name.
+"""
+
+from ferrio._ferrio import Future, Handle, Task, TimerHandle, build_info, sleep
+from ferrio._install import EventLoopPolicy, Runner, install, run, uninstall
+from ferrio._loop import EventLoop, new_event_loop
+
+__all__ = [
+    "EventLoop",
+    "EventLoopPolicy",
+    "Future",
+    "Handle",
+    "Runner",
+    "Task",
+    "TimerHandle",
+    "build_info",
+    "install",
+    "new_event_loop",
+    "run",
+    "sleep",
+    "uninstall",
+]

@@ -1,0 +1,20 @@
+"""The loop class: the Rust engine first, the interpreter's own selector loop behind it."""
+
+import asyncio
+
+from ferrio import _ferrio
+
+
+class EventLoop(_ferrio.EventLoop, asyncio.SelectorEventLoop):
+    """asyncio's event loop, with tasks, futures, callbacks, timers and readiness served by Rust.
+
+    The method resolution order decides who serves a call: what `_ferrio.EventLoop` defines is
+    native, everything else is inherited from `asyncio.SelectorEventLoop` and calls back into it.
+    """
+
+    __module__ = "ferrio"
+
+
+def new_event_loop() -> EventLoop:
+    """Return a new loop that runs nothing yet. Fits wherever asyncio takes a `loop_factory`."""
+    return EventLoop()
