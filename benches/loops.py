@@ -1,0 +1,44 @@
+"""The event loops that are compared: how each is made, and which release of it is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.metadata
+import platform
+from collections.abc import Callable
+
+STOCK = "asyncio"
+FERRIO = "ferrio"
+LOOP_NAMES = (STOCK, "uvloop", "rloop", FERRIO)
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def loop_factory(name: str) -> LoopFactory:
+    """What `asyncio.Runner(loop_factory=...)` takes for this loop; ImportError if it is missing."""
+    if name == STOCK:
+        return asyncio.SelectorEventLoop
+    factory: LoopFactory = importlib.import_module(name).new_event_loop
+    return factory
+
+
+def loop_version(name: str) -> str:
+    """The installed release; a Ferrio run from its source tree has no metadata and says so."""
+    if name == STOCK:
+        return f"CPython {platform.python_version()}"
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "source tree"
+
+
+def missing_loops(names: list[str]) -> dict[str, str]:
+    """The loops of `names` that this interpreter cannot import, each with the reason."""
+    missing = {}
+    for name in names:
+        try:
+            loop_factory(name)
+        except (ImportError, AttributeError) as error:
+            missing[name] = str(error)
+    return missing
