@@ -1,6 +1,6 @@
 """Refuse file names that say nothing, and Rust files that do not begin by saying what they are.
 
-Run from anywhere: `python tools/check_names.py`. Prints one line a finding; exits 1 if there is one.
+Run from anywhere: `python tools/check_names.py`. Prints one line a finding; exits 1 if any.
 """
 
 import re
