@@ -23,7 +23,7 @@ found := $(shell tools/find_python.sh '$(PY)' 2>&1 || echo MISSING)
 ifneq ($(filter MISSING,$(found)),)
 $(error $(filter-out MISSING,$(found)))
 endif
-ifeq ($(shell command -v cargo),)
+ifeq ($(shell PATH='$(PATH)' command -v cargo),)
 $(error Rust is missing: install the stable toolchain (rustup.rs), 1.88 or newer, and run make again)
 endif
 endif
@@ -37,15 +37,16 @@ extension := python/ferrio/_ferrio$(word 3,$(found))
 rust := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 cargo := CARGO_TARGET_DIR=$(target) PYO3_PYTHON=$(abspath $(bin)/python) cargo
 
-# An environment made with another interpreter of the same version is made anew.
+# An environment made with another interpreter of the same version is made anew, with all that is in it.
 other := $(if $(filter $(realpath $(python)),$(realpath $(bin)/python)),,FORCE)
-$(bin)/python: $(other)
+$(venv)/.made: $(other)
 	@rm -rf $(venv)
 	$(python) -m venv $(venv)
 	$(bin)/python -m pip install --quiet pip==26.3
+	@touch $@
 
 # .venv/3.13/.group-test stands for "the dependency group `test` of pyproject.toml is installed".
-$(venv)/.group-%: pyproject.toml $(bin)/python
+$(venv)/.group-%: pyproject.toml $(venv)/.made
 	$(bin)/python -m pip install --quiet --group $*
 	@touch $@
 
@@ -67,7 +68,7 @@ test: test-core test-python ## run every test; PY=python3.13 chooses the interpr
 test-core: ## run the tests of crates/core: unit, property, and loom's interleavings
 	CARGO_TARGET_DIR=target/core cargo test --locked --package ferrio-core
 	CARGO_TARGET_DIR=target/loom RUSTFLAGS='--cfg loom' \
-		cargo test --locked --release --package ferrio-core --test 'loom_*'
+		cargo test --locked --package ferrio-core --test 'loom_*'
 
 test-python: build $(venv)/.group-test $(venv)/.group-programs ## run tests/; ARGS='-k name' narrows
 	$(bin)/python -m pytest -n $(JOBS) $(ARGS)
@@ -90,8 +91,8 @@ fmt: $(venv)/.group-lint ## format Rust and Python, and mend what ruff can mend
 
 check: lint test ## everything that must be green before a commit
 
-bench: build $(venv)/.group-bench ## measure all loops, one table; ROWS='sleep0_one ...' narrows
-	$(bin)/python benches/run.py $(ROWS)
+bench: build $(venv)/.group-bench ## measure all loops, one table; ROWS=sleep0_one,gather_100 narrows
+	$(bin)/python benches/run.py $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 
 clean: ## remove what was built and every environment
 	rm -rf target .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis python/ferrio/_ferrio*.so

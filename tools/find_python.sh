@@ -29,11 +29,11 @@ fi
 for candidate in "${candidates[@]}"; do
     if found=$(answer "$candidate") && [[ -n $found ]]; then break; fi
 done
-[[ -n $found ]] || fail "Python is missing: '$wanted' does not run here; install CPython 3.11, 3.12, 3.13 or 3.14, or name one with PY=."
+[[ -n $found ]] || fail "Python is missing: '$wanted' does not run here; install CPython 3.11, 3.12, 3.13 or 3.14, or name one with PY="
 
 read -r path minor suffix implementation free_threaded complete <<<"$found"
-[[ $implementation == cpython ]] || fail "'$wanted' is $implementation: Ferrio needs CPython; name one with PY=."
-[[ $minor =~ ^3\.1[1-4]$ ]] || fail "'$wanted' is Python $minor: Ferrio serves 3.11, 3.12, 3.13 and 3.14; name one with PY=."
-[[ $free_threaded == 0 ]] || fail "'$wanted' is a free-threaded build, which Ferrio does not serve; name another with PY=."
-[[ $complete == 1 ]] || fail "'$wanted' cannot make virtual environments: install its venv and ensurepip modules (Debian: python$minor-venv)."
+[[ $implementation == cpython ]] || fail "'$wanted' is $implementation: Ferrio needs CPython; name one with PY="
+[[ $minor =~ ^3\.1[1-4]$ ]] || fail "'$wanted' is Python $minor: Ferrio serves 3.11, 3.12, 3.13 and 3.14; name one with PY="
+[[ $free_threaded == 0 ]] || fail "'$wanted' is a free-threaded build, which Ferrio does not serve; name another with PY="
+[[ $complete == 1 ]] || fail "'$wanted' cannot make virtual environments: install its venv and ensurepip modules (Debian: python$minor-venv)"
 echo "$path $minor $suffix"
