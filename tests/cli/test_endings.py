@@ -1,0 +1,296 @@
+"""How a program ends: exit status, tracebacks byte for byte, Ctrl-C, and what runs at exit."""
+
+import re
+import signal
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("statement", "status"),
+    [
+        ("pass", 0),
+        ("sys.exit()", 0),
+        ("sys.exit(3)", 3),
+        ("sys.exit(259)", 3),
+        ("sys.exit(-1)", 255),
+        ("sys.exit('gone')", 1),
+        ("sys.exit(('a', 1))", 1),
+        ("raise SystemExit(True)", 1),
+        ("exit(4)", 4),
+        ("os._exit(5)", 5),
+        ("1 / 0", 1),
+        ("raise KeyboardInterrupt", -signal.SIGINT),
+        ("raise type('Stop', (KeyboardInterrupt,), {})", 1),
+        ("raise GeneratorExit", 1),
+        ("os.abort()", -signal.SIGABRT),
+        ("os.kill(os.getpid(), 15)", -signal.SIGTERM),
+        ("asyncio.run(asyncio.sleep(0, sys)).exit(6)", 6),
+    ],
+)
+def test_the_exit_status_is_that_of_python(workshop, statement, status):
+    workshop.write("program.py", f"import asyncio, os, sys\n{statement}\n")
+    assert workshop.run_both("program.py").status == status
+    assert workshop.run_both("-m", "program").status == status
+    assert workshop.run_both("-c", f"import asyncio, os, sys; {statement}").status == status
+
+
+RAISING = {
+    "nested": """
+        def inner(x):
+            return 1 / x
+
+        def outer():
+            inner(0)
+
+        outer()
+    """,
+    "chained": """
+        try:
+            {}["key"]
+        except KeyError as error:
+            raise ValueError("no key") from error
+    """,
+    "during_another": """
+        try:
+            {}["key"]
+        except KeyError:
+            raise ValueError("no key")
+    """,
+    "group_with_notes": """
+        error = ExceptionGroup("both", [ValueError(1), TypeError(2)])
+        error.add_note("a note")
+        raise error
+    """,
+    "own_hook": """
+        import sys, traceback
+
+        def hook(kind, error, tb):
+            print("hooked", kind, error, [f.name for f in traceback.extract_tb(tb)])
+            print(error.__traceback__ is tb, file=sys.stderr)
+
+        sys.excepthook = hook
+        raise ValueError("caught")
+    """,
+    "in_a_thread": """
+        import threading
+
+        thread = threading.Thread(target=lambda: 1 / 0, name="worker")
+        thread.start()
+        thread.join()
+    """,
+    "at_exit": """
+        import atexit
+
+        atexit.register(lambda: 1 / 0)
+    """,
+    "from_an_import": "import broken",
+    "code_that_the_program_compiles": "exec(compile('\\n1/0', 'made.py', 'exec'))",
+    "in_a_coroutine": """
+        import asyncio
+
+        async def inner():
+            await asyncio.sleep(0)
+            raise LookupError("lost")
+
+        async def main():
+            await inner()
+
+        asyncio.run(main())
+    """,
+    "in_a_task_group": """
+        import asyncio
+
+        async def fail(text):
+            raise LookupError(text)
+
+        async def main():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail("a"))
+                group.create_task(fail("b"))
+
+        asyncio.run(main())
+    """,
+    "raised_again_later": """
+        import sys
+
+        try:
+            1 / 0
+        except ZeroDivisionError as error:
+            kept = error
+
+        def late():
+            raise kept
+
+        late()
+    """,
+}
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_a_traceback_is_printed_as_python_prints_it(workshop, name):
+    workshop.write("broken.py", "def f():\n    return 1\nf(2)\n")
+    workshop.write("program.py", RAISING[name])
+    outcome = workshop.run_both("program.py")
+    assert "ferrio" not in outcome.err.replace(str(workshop.folder), "")
+    workshop.run_both("-m", "program")
+
+
+def test_endless_recursion_ends_as_in_python(workshop):
+    # Our own frames are a few of those that the limit allows, so the count is not compared.
+    workshop.write("program.py", "def again():\n    again()\n\nagain()\n")
+    stock, served = (workshop.run(on, "program.py") for on in ("stock", "ferrio"))
+    count = re.compile(r"\d+ more times")
+    assert count.sub("", served.err) == count.sub("", stock.err)
+    assert "RecursionError" in served.err
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = (1 +\n",
+        "\nif 1:\n  x\n y\n",
+        'print "x"\n',
+        "x = 'a\n",
+        "a b\n",
+        "def f():\n return\nf(\n",
+    ],
+)
+def test_a_syntax_error_is_printed_as_python_prints_it(workshop, source):
+    workshop.write("program.py", source)
+    assert workshop.run_both("program.py").status == 1
+    assert workshop.run_both("-m", "program").status == 1
+    assert workshop.run_both("-c", source).status == 1
+
+
+def test_source_in_another_encoding_runs(workshop):
+    (workshop.folder / "program.py").write_bytes(
+        b"# coding: latin-1\nprint(ascii('\xe9'))\nraise ValueError('\xe9')  # \xff\n"
+    )
+    assert workshop.run_both("program.py").out == "'\\xe9'\n"
+
+
+def test_a_traceback_of_a_command_shows_what_python_shows(workshop):
+    outcome = workshop.run_both("-c", "def f():\n    1 / 0\nf()\n")
+    assert ("1 / 0" in outcome.err) == (sys.version_info >= (3, 13))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["missing.py"],
+        ["folder/missing.py"],
+        ["folder"],
+        ["."],
+        [""],
+        ["program.py/x"],
+        ["-m", "missing"],
+        ["-m", "missing.part"],
+        ["-m", "package"],
+        ["-m", "program.py"],
+        ["-m", "program.part"],
+        ["-m", ".relative"],
+        ["-m", "json.decoder.x"],
+    ],
+)
+def test_a_program_that_is_not_there_is_reported_as_python_does(workshop, arguments):
+    workshop.write("program.py", "print('ran')")
+    workshop.write("package/__init__.py", "")
+    workshop.write("folder/readme", "")
+    assert workshop.run_both(*arguments).status != 0
+
+
+def test_what_runs_at_exit_runs_in_order_and_is_flushed(workshop):
+    workshop.write(
+        "program.py",
+        """
+        import asyncio, atexit, sys, threading, time, weakref
+
+        class Kept:
+            def __del__(self):
+                print("deleted")
+
+        kept = Kept()
+        weakref.finalize(kept, print, "finalized")
+        atexit.register(print, "at exit 1")
+        atexit.register(print, "at exit 2")
+
+        def late():
+            time.sleep(0.2)
+            print("thread")
+
+        threading.Thread(target=late).start()
+        asyncio.run(asyncio.sleep(0))
+        sys.stdout.write("no line end")
+        """,
+    )
+    assert workshop.run_both("program.py").out.startswith("no line end")
+
+
+CTRL_C = {
+    "in_python": "import time\nprint('ready', flush=True)\ntime.sleep(20)\n",
+    "in_a_finally": """
+        import time
+        print("ready", flush=True)
+        try:
+            time.sleep(20)
+        finally:
+            print("cleaned")
+    """,
+    "handled": """
+        import time
+        print("ready", flush=True)
+        try:
+            time.sleep(20)
+        except KeyboardInterrupt:
+            raise SystemExit(7)
+    """,
+    "in_a_sleeping_loop": """
+        import asyncio
+
+        async def main():
+            print("ready", flush=True)
+            try:
+                await asyncio.sleep(20)
+            finally:
+                print("cleaned")
+
+        asyncio.run(main())
+    """,
+    "in_a_busy_coroutine": """
+        import asyncio
+
+        async def main():
+            print("ready", flush=True)
+            try:
+                while True:
+                    await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                print("cancelled")
+                raise
+
+        try:
+            asyncio.run(main())
+        except KeyboardInterrupt:
+            print("interrupted")
+    """,
+    "swallowed_by_the_coroutine": """
+        import asyncio
+
+        async def main():
+            print("ready", flush=True)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return 5
+
+        print(asyncio.run(main()))
+    """,
+}
+
+
+@pytest.mark.parametrize("name", CTRL_C)
+def test_ctrl_c_ends_a_program_as_it_ends_python(workshop, name):
+    workshop.write("program.py", CTRL_C[name])
+    workshop.interrupt_both("program.py", asleep="busy" not in name)
