@@ -77,7 +77,9 @@ def main() -> int:
         function_sizes += [length for _, _, length in functions]
         limit = TOOL_MAXIMUM if name.startswith("tools/") else FILE_MAXIMUM
         if size > limit or (size > FILE_LIMIT and name not in LARGE):
-            wrong.append(f"{name}: {size} lines; over {min(limit, FILE_LIMIT)} split it, or fill LARGE")
+            wrong.append(
+                f"{name}: {size} lines; over {min(limit, FILE_LIMIT)} split it, or fill LARGE"
+            )
         wrong += [
             f"{name}:{line}: {function} has {length} lines (most: {FUNCTION_MAXIMUM})"
             for function, line, length in functions
