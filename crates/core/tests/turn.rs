@@ -1,0 +1,130 @@
+//! Black-box tests of the poll decision and of the clock.
+
+use std::time::Duration;
+
+use ferrio_core::turn::{
+    MAX_SELECT_TIMEOUT, POLL_SKIP_LIMIT, Poll, decide, decide_busy, decide_idle, monotonic,
+};
+
+const NOW: f64 = 1000.0;
+const LONG_AGO: f64 = f64::INFINITY;
+
+fn idle(when: f64) -> Poll {
+    decide(false, false, Some(when), NOW, LONG_AGO)
+}
+
+#[test]
+fn a_loop_with_nothing_at_all_sleeps_for_ever() {
+    assert_eq!(decide(false, false, None, NOW, LONG_AGO), Poll::Forever);
+    assert_eq!(decide(false, false, None, f64::NAN, 0.0), Poll::Forever);
+}
+
+#[test]
+fn a_loop_with_work_skips_the_poll_until_the_limit() {
+    assert_eq!(decide(true, false, None, NOW, 0.0), Poll::Skip);
+    assert_eq!(
+        decide(true, false, None, NOW, POLL_SKIP_LIMIT / 2.0),
+        Poll::Skip
+    );
+    assert_eq!(decide(true, false, None, NOW, POLL_SKIP_LIMIT), Poll::Now);
+    assert_eq!(decide(true, false, None, NOW, LONG_AGO), Poll::Now);
+}
+
+#[test]
+fn a_stopping_loop_never_sleeps() {
+    assert_eq!(decide(false, true, None, NOW, LONG_AGO), Poll::Now);
+    assert_eq!(
+        decide(false, true, Some(NOW + 5.0), NOW, LONG_AGO),
+        Poll::Now
+    );
+    assert_eq!(decide(false, true, Some(NOW + 5.0), NOW, 0.0), Poll::Skip);
+}
+
+#[test]
+fn work_goes_before_timers() {
+    assert_eq!(
+        decide(true, false, Some(NOW + 5.0), NOW, LONG_AGO),
+        Poll::Now
+    );
+    assert_eq!(decide(true, false, Some(NOW - 5.0), NOW, 0.0), Poll::Skip);
+}
+
+#[test]
+fn a_clock_that_says_nothing_polls() {
+    assert_eq!(decide_busy(f64::NAN), Poll::Now);
+}
+
+#[test]
+fn a_deadline_that_has_passed_does_not_sleep() {
+    assert_eq!(idle(NOW), Poll::Now);
+    assert_eq!(idle(NOW - 1.0), Poll::Now);
+    assert_eq!(idle(f64::NEG_INFINITY), Poll::Now);
+}
+
+#[test]
+fn a_deadline_ahead_sleeps_just_so_long() {
+    assert_eq!(idle(NOW + 1.5), Poll::Until(Duration::from_millis(1500)));
+    assert_eq!(decide_idle(NOW + 1.5, NOW), idle(NOW + 1.5));
+}
+
+#[test]
+fn less_than_a_millisecond_is_kept() {
+    assert_eq!(
+        decide_idle(0.0005, 0.0),
+        Poll::Until(Duration::from_micros(500))
+    );
+    assert_eq!(
+        decide_idle(1e-6, 0.0),
+        Poll::Until(Duration::from_micros(1))
+    );
+}
+
+#[test]
+fn a_sleep_is_rounded_up_and_never_zero() {
+    assert_eq!(
+        decide_idle(1.5e-9, 0.0),
+        Poll::Until(Duration::from_nanos(2))
+    );
+    assert_eq!(
+        decide_idle(f64::MIN_POSITIVE, 0.0),
+        Poll::Until(Duration::from_nanos(1))
+    );
+}
+
+#[test]
+fn a_sleep_is_a_day_at_most() {
+    let day = Poll::Until(Duration::from_secs(24 * 3600));
+    assert_eq!(decide_idle(MAX_SELECT_TIMEOUT, 0.0), day);
+    assert_eq!(decide_idle(MAX_SELECT_TIMEOUT * 1.5, 0.0), day);
+    assert_eq!(idle(f64::MAX), day);
+    assert_eq!(idle(f64::INFINITY), day);
+}
+
+#[test]
+fn a_nan_deadline_does_not_sleep() {
+    assert_eq!(idle(f64::NAN), Poll::Now);
+    assert_eq!(decide_idle(f64::INFINITY, f64::INFINITY), Poll::Now);
+}
+
+#[test]
+fn the_clock_is_the_kernels_monotonic_clock_in_seconds() {
+    let nanoseconds = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+    };
+    let before = nanoseconds();
+    let seconds = monotonic();
+    let after = nanoseconds();
+    assert!(before as f64 / 1e9 <= seconds);
+    assert!(seconds <= after as f64 / 1e9);
+}
+
+#[test]
+fn the_clock_never_goes_back() {
+    let mut last = monotonic();
+    for _ in 0..1000 {
+        let now = monotonic();
+        assert!(now >= last);
+        last = now;
+    }
+}
