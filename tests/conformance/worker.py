@@ -1,0 +1,152 @@
+"""Runs the bound tests of one module in this process and writes one JSON line for each event.
+
+`start` before a test, then `result` with its outcome, and `finished` after the last. A test that
+outlives its time is ended with the whole process by faulthandler, which writes every thread's
+stack first; run_module.py sees a `start` without a `result` and begins again behind it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import gc
+import json
+import pathlib
+import time
+import unittest
+from collections.abc import Collection
+from typing import Any, TextIO
+
+import bindings
+import reasoned_list
+import targets
+
+
+class ReportingResult(unittest.TestResult):
+    """Writes each test's outcome as it ends, and keeps the watchdog armed."""
+
+    def __init__(self, events: TextIO, stacks: TextIO, timeout_s: float) -> None:
+        super().__init__()
+        self._events = events
+        self._stacks = stacks
+        self._timeout_s = timeout_s
+        self._outcome: dict[str, Any] = {}
+        self._started_at = 0.0
+        self._running: unittest.TestCase | None = None
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Write one event and arm the watchdog for what comes next."""
+        self._events.write(json.dumps({"event": event, **fields}) + "\n")
+        self._events.flush()
+        faulthandler.dump_traceback_later(self._timeout_s, exit=True, file=self._stacks)
+
+    def startTest(self, test: Any) -> None:
+        super().startTest(test)
+        self._outcome = {"outcome": "passed"}
+        self._running = test
+        self._started_at = time.monotonic()
+        self.write("start", id=test.conformance_id)
+
+    def stopTest(self, test: Any) -> None:
+        super().stopTest(test)
+        self._running = None
+        seconds = round(time.monotonic() - self._started_at, 3)
+        self.write("result", id=test.conformance_id, seconds=seconds, **self._outcome)
+
+    def addError(self, test: Any, err: Any) -> None:
+        super().addError(test, err)
+        self._fail(test, self.errors[-1][1])
+
+    def addFailure(self, test: Any, err: Any) -> None:
+        super().addFailure(test, err)
+        self._fail(test, self.failures[-1][1])
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._fail(test, f"{subtest}\n{self._exc_info_to_string(err, test)}")
+
+    def addUnexpectedSuccess(self, test: Any) -> None:
+        super().addUnexpectedSuccess(test)
+        self._fail(test, "the test expects a failure, and passed")
+
+    def addSkip(self, test: Any, reason: str) -> None:
+        super().addSkip(test, reason)
+        self._settle(test, {"outcome": "skipped", "detail": reason})
+
+    def _fail(self, test: Any, detail: str) -> None:
+        self._settle(test, {"outcome": "failed", "detail": detail})
+
+    def _settle(self, test: Any, outcome: dict[str, Any]) -> None:
+        if self._running is None:
+            # A class or module fixture, or a skip that this unittest reports without a start.
+            name = getattr(test, "conformance_id", None) or test.id()
+            self.write("result", id=name, seconds=0.0, **outcome)
+        elif self._outcome["outcome"] != "failed":
+            self._outcome = outcome
+
+
+def collect(module_name: str, target: targets.Target) -> list[Any]:
+    """Every bound test of a module, with the id by which exceptions.toml knows it."""
+    unbound = reasoned_list.load("unbound")
+    if unbound.reason_for(f"{module_name}/*"):
+        return []
+    tests = collect_all(module_name, target)
+    return [test for test in tests if unbound.reason_for(test.conformance_id) is None]
+
+
+def collect_all(module_name: str, target: targets.Target) -> list[Any]:
+    """What `collect` gives, and the tests that exceptions.toml leaves unbound."""
+    tests = []
+    for name, case in bindings.bound_classes(module_name, target).items():
+        for method in bindings.test_methods(case):
+            test: Any = case(method)
+            test.conformance_id = f"{module_name}/{name}.{method}"
+            tests.append(test)
+    return tests
+
+
+def set_up_interpreter() -> None:
+    """What `python -m test` sets up and asyncio's tests rely on: no optional resources."""
+    from test import support
+
+    support.use_resources = []
+    faulthandler.enable()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("module")
+    parser.add_argument("--target", choices=targets.TARGET_NAMES, default=targets.chosen_name())
+    parser.add_argument("--events", type=pathlib.Path, required=True)
+    parser.add_argument("--stacks", type=pathlib.Path, required=True)
+    parser.add_argument("--timeout", type=float, required=True)
+    parser.add_argument("--only", type=pathlib.Path, help="a JSON list of the ids to run")
+    parser.add_argument("--skip", type=pathlib.Path, help="a JSON list of the ids not to run")
+    arguments = parser.parse_args()
+
+    set_up_interpreter()
+    tests = collect(arguments.module, targets.load(arguments.target))
+    if arguments.only:
+        only = _ids(arguments.only)
+        tests = [test for test in tests if test.conformance_id in only]
+    if arguments.skip:
+        skip = _ids(arguments.skip)
+        tests = [test for test in tests if test.conformance_id not in skip]
+
+    # Some tests collect garbage in a loop: what lives until the end need not be walked each time.
+    gc.collect()
+    gc.freeze()
+    with arguments.events.open("a") as events, arguments.stacks.open("a") as stacks:
+        result = ReportingResult(events, stacks, arguments.timeout)
+        result.write("collected", ids=[test.conformance_id for test in tests])
+        unittest.TestSuite(tests).run(result)
+        result.write("finished")
+
+
+def _ids(path: pathlib.Path) -> Collection[str]:
+    return set(json.loads(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
