@@ -55,6 +55,9 @@ HANDLE_CLASSES = {"HandleTests", "TimerTests"}
 # Elsewhere the name stays stock, because tests patch methods of the stock class through it.
 BASE_EVENT_LOOP_CLASSES = {"BaseEventLoopTests", "BaseTest"}
 
+# Classes whose tests construct `BaseSelectorEventLoop()`, which has no sendfile of its own.
+SENDFILE_FALLBACK_CLASSES = {"BaseLoopSockSendfileTests"}
+
 C_TASK: Any = getattr(tasks, "_CTask", None)
 C_FUTURE: Any = getattr(futures, "_CFuture", None)
 
@@ -195,7 +198,6 @@ def _patches(case: type[Any], target: Target) -> list[tuple[Any, str, Any]]:
     """The names to lead to the target while a test of `case` runs."""
     patches: list[tuple[Any, str, Any]] = [
         (asyncio, "SelectorEventLoop", target.event_loop),
-        (selector_events, "BaseSelectorEventLoop", _without_native_sendfile(target)),
     ]
     if sys.version_info >= (3, 13):
         patches.append((asyncio, "EventLoop", target.event_loop))
@@ -209,6 +211,9 @@ def _patches(case: type[Any], target: Target) -> list[tuple[Any, str, Any]]:
     if _descends(case, BASE_EVENT_LOOP_CLASSES):
         spying_loop = loops.spying_loop(target.event_loop)
         patches += [(owner, "BaseEventLoop", spying_loop) for owner in (asyncio, base_events)]
+    if _descends(case, SENDFILE_FALLBACK_CLASSES):
+        slow_loop = _without_native_sendfile(target)
+        patches += [(selector_events, "BaseSelectorEventLoop", slow_loop)]
     return patches
 
 
@@ -217,7 +222,7 @@ def _descends(case: type[Any], names: set[str]) -> bool:
 
 
 def _without_native_sendfile(target: Target) -> type[Any]:
-    """The one test class that uses BaseSelectorEventLoop does so because it has no sendfile."""
+    """A loop that sends files through its fallback, as every BaseSelectorEventLoop does."""
     stock: Any = base_events.BaseEventLoop
     body = {"_sock_sendfile_native": stock._sock_sendfile_native}
     return type("LoopWithoutNativeSendfile", (target.event_loop,), body)
