@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ferrio import _ferrio
+from ferrio import _ferrio, _live_tasks
 
 
 class EventLoop(_ferrio.EventLoop, asyncio.SelectorEventLoop):
@@ -13,6 +13,11 @@ class EventLoop(_ferrio.EventLoop, asyncio.SelectorEventLoop):
     """
 
     __module__ = "ferrio"
+
+    def __init__(self) -> None:
+        # The inherited code wants a selector; the one it gets answers from the native reactor.
+        super().__init__(_ferrio.EpollSelector(self))
+        _live_tasks.add_loop(self)
 
 
 def new_event_loop() -> EventLoop:

@@ -226,14 +226,20 @@ fn iter_gives_the_live_in_heap_array_order() {
 }
 
 #[test]
-fn slots_are_used_again() {
+fn vacant_slots_are_used_again_before_new_ones() {
     let mut timers = Timers::new();
-    let first = timers.push(0.0, ());
-    for _ in 0..1000 {
-        let key = timers.push(1.0, ());
-        timers.cancel(key);
+    for _ in 0..3 {
+        let keys = [1.0, 2.0, 3.0].map(|when| timers.push(when, ()));
+        let slots = keys.map(|key| format!("{key:?}"));
+        for slot in ["slot: 0,", "slot: 1,", "slot: 2,"] {
+            assert_eq!(
+                slots.iter().filter(|shown| shown.contains(slot)).count(),
+                1,
+                "{slots:?}"
+            );
+        }
+        for key in keys {
+            timers.cancel(key);
+        }
     }
-    let shown = format!("{:?}", timers.push(1.0, ()));
-    assert!(shown.contains("slot: 1,"), "{shown}");
-    assert!(timers.get(first).is_some());
 }

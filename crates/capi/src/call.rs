@@ -1,0 +1,63 @@
+//! Calls that avoid building argument tuples. Reference: Include/cpython/abstract.h (vectorcall).
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+/// `callable(*args)`, reading the arguments straight out of the tuple.
+#[inline]
+pub fn call_tuple<'py>(
+    callable: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: a tuple's items are a C array of live references which `args` keeps alive.
+    unsafe {
+        let items = (&raw mut (*args.as_ptr().cast::<ffi::PyTupleObject>()).ob_item).cast();
+        let count = ffi::PyTuple_GET_SIZE(args.as_ptr()) as usize;
+        let result = ffi::PyObject_Vectorcall(callable.as_ptr(), items, count, std::ptr::null_mut());
+        Bound::from_owned_ptr_or_err(callable.py(), result)
+    }
+}
+
+/// `callable(arg)`.
+#[inline]
+pub fn call_one<'py>(
+    callable: &Bound<'py, PyAny>,
+    arg: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let stack = [std::ptr::null_mut(), arg.as_ptr()];
+    let count = 1 | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+    // SAFETY: one live argument; the element before it may be used by the callee (the offset flag).
+    unsafe {
+        let result = ffi::PyObject_Vectorcall(
+            callable.as_ptr(),
+            stack.as_ptr().add(1),
+            count,
+            std::ptr::null_mut(),
+        );
+        Bound::from_owned_ptr_or_err(callable.py(), result)
+    }
+}
+
+/// `object.name(arg, context=context)`; `keywords` is the interned tuple `("context",)`.
+pub fn call_method_in_context<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    args: &[&Bound<'py, PyAny>],
+    context: &Bound<'py, PyAny>,
+    keywords: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let method = object.getattr(name)?;
+    let mut stack: Vec<*mut ffi::PyObject> = args.iter().map(|arg| arg.as_ptr()).collect();
+    stack.push(context.as_ptr());
+    // SAFETY: `stack` holds `args.len()` live positional arguments and one keyword value.
+    unsafe {
+        let result = ffi::PyObject_Vectorcall(
+            method.as_ptr(),
+            stack.as_ptr(),
+            args.len(),
+            keywords.as_ptr(),
+        );
+        Bound::from_owned_ptr_or_err(object.py(), result)
+    }
+}

@@ -1,0 +1,369 @@
+//! A native type that extends a Python class whose layout is known only at run time
+//! (`_asyncio.Task`, `asyncio.Handle`): a heap type made from a spec, with our state after the base's
+//! fields. Reference: Include/object.h (PyType_FromModuleAndSpec), Doc/c-api/typeobj.rst,
+//! Doc/howto/isolating-extensions.rst.
+//!
+//! Fields: the base's part of an instance stays zeroed unless the class itself writes it; the native
+//! state begins as all-zero bytes too, which [`State`] promises to be its empty value.
+//! Safety: an object whose type is or derives from `Class<C>`'s type has a `C::State` at
+//! `state_offset`; [`Class::create`] sizes the type so, and subclasses only append.
+//! Shutdown: the type lives as long as the process. tp_dealloc of an exact instance may keep its
+//! memory on the free list; such memory owns nothing.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::marker::PhantomData;
+use std::mem::{align_of, size_of};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{DerefToPyAny, PyTuple, PyType};
+use pyo3::{PyTypeInfo, exceptions::PyRuntimeError};
+
+use crate::reference::{Ref, Slot};
+use crate::trampoline::guard;
+use crate::{GilCell, dict};
+
+/// The native part of an instance.
+///
+/// # Safety
+/// All-zero bytes are a valid value, the empty one.
+pub unsafe trait State: 'static {
+    /// Reports every reference that the state owns to the garbage collector.
+    ///
+    /// # Errors
+    /// What `visit` answers, passed on at once.
+    fn traverse(&self, visit: &Visit) -> Result<(), c_int>;
+
+    /// Gives up every reference (tp_clear).
+    fn clear(&self, py: Python<'_>);
+}
+
+/// A Rust marker type that stands for a native class.
+pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
+    /// The native part of its instances.
+    type State: State;
+
+    /// How many freed instances are kept for reuse.
+    const KEPT: usize;
+
+    /// The class's static record.
+    fn class() -> &'static Class<Self>;
+
+    /// References that lie in the base's part of the instance; most classes have none.
+    ///
+    /// # Errors
+    /// What `visit` answers.
+    fn traverse_base(_object: *mut ffi::PyObject, _visit: &Visit) -> Result<(), c_int> {
+        Ok(())
+    }
+
+    /// Gives up the references that [`NativeClass::traverse_base`] reports.
+    fn clear_base(_object: *mut ffi::PyObject, _py: Python<'_>) {}
+
+    /// Called when an instance is about to be freed, before its state is dropped.
+    fn before_free(_py: Python<'_>, _state: &Self::State) {}
+
+    /// Whether the finalizer has anything to say for this instance; spares the call when not.
+    fn needs_finalizer(_state: &Self::State) -> bool {
+        false
+    }
+}
+
+/// Access to the native state behind a reference.
+pub trait StateOf {
+    /// The state's type.
+    type State;
+
+    /// The native state of this instance.
+    fn state(&self) -> &Self::State;
+}
+
+impl<C: NativeClass> StateOf for Bound<'_, C> {
+    type State = C::State;
+
+    #[inline]
+    fn state(&self) -> &C::State {
+        // SAFETY: a `Bound<C>` is an instance of C's type (PyTypeInfo's contract).
+        unsafe { C::class().state_at(self.as_ptr()) }
+    }
+}
+
+/// The garbage collector's visitor.
+#[derive(Debug)]
+pub struct Visit {
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+}
+
+impl Visit {
+    /// Reports a slot.
+    ///
+    /// # Errors
+    /// The visitor's answer when it wants to stop.
+    #[inline]
+    pub fn slot(&self, slot: &Slot) -> Result<(), c_int> {
+        self.pointer(slot.as_ptr())
+    }
+
+    /// Reports an owned reference.
+    ///
+    /// # Errors
+    /// The visitor's answer when it wants to stop.
+    #[inline]
+    pub fn reference(&self, reference: &Ref) -> Result<(), c_int> {
+        self.pointer(reference.as_ptr())
+    }
+
+    fn pointer(&self, object: *mut ffi::PyObject) -> Result<(), c_int> {
+        if object.is_null() {
+            return Ok(());
+        }
+        // SAFETY: `object` is alive (owned by the object being traversed); `arg` is the visitor's.
+        match unsafe { (self.visit)(object, self.arg) } {
+            0 => Ok(()),
+            stop => Err(stop),
+        }
+    }
+}
+
+/// What is fixed about a class: where its state lies and its freed instances.
+#[derive(Debug)]
+pub struct Class<C> {
+    type_object: AtomicPtr<ffi::PyTypeObject>,
+    /// Bytes from an instance's start to its state.
+    state_offset: AtomicUsize,
+    /// Invariant: memory of exact instances, untracked, never finalized, owning nothing.
+    free: GilCell<Vec<FreeMemory>>,
+    marker: PhantomData<fn() -> C>,
+}
+
+/// An instance's memory between two lives.
+#[derive(Debug)]
+struct FreeMemory(*mut ffi::PyObject);
+
+impl<C: NativeClass> Class<C> {
+    /// A class that [`Class::create`] has still to make.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            type_object: AtomicPtr::new(std::ptr::null_mut()),
+            state_offset: AtomicUsize::new(0),
+            free: GilCell::new(Vec::new()),
+            marker: PhantomData,
+        }
+    }
+
+    /// The type object; null before `create`.
+    #[inline]
+    pub fn type_ptr(&self) -> *mut ffi::PyTypeObject {
+        self.type_object.load(Ordering::Relaxed)
+    }
+
+    /// The native state of an instance.
+    ///
+    /// # Safety
+    /// `object` is an instance of this class or of a subclass, alive for `'a`.
+    #[inline]
+    pub unsafe fn state_at<'a>(&self, object: *mut ffi::PyObject) -> &'a C::State {
+        let offset = self.state_offset.load(Ordering::Relaxed);
+        // SAFETY: the module's safety rule.
+        unsafe { &*object.cast::<u8>().add(offset).cast::<C::State>() }
+    }
+
+    /// `object` as this class when its type is exactly this one.
+    #[inline]
+    pub fn cast_exact<'a, 'py>(&self, object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, C>> {
+        // SAFETY: reading the type of a live object, then a cast that the comparison proves.
+        unsafe {
+            (ffi::Py_TYPE(object.as_ptr()) == self.type_ptr())
+                .then(|| object.cast_unchecked::<C>())
+        }
+    }
+
+    /// A new instance with an empty state; `__init__` is not called.
+    #[inline]
+    pub fn alloc<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, C>> {
+        let kept = self.free.borrow_mut(py).pop();
+        let object = match kept {
+            // SAFETY: the list's invariant; `revive` makes it an object again.
+            Some(memory) => unsafe { self.revive(memory.0) },
+            // SAFETY: a ready heap type; PyType_GenericAlloc zeroes and tracks.
+            None => unsafe { ffi::PyType_GenericAlloc(self.type_ptr(), 0) },
+        };
+        // SAFETY: an owned instance of our type, or null with MemoryError set.
+        unsafe { Bound::from_owned_ptr_or_err(py, object).map(|new| new.cast_into_unchecked()) }
+    }
+
+    /// # Safety
+    /// `object` came off the free list.
+    unsafe fn revive(&self, object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+        let offset = self.state_offset.load(Ordering::Relaxed);
+        // SAFETY: exact instances hold a State at the offset; zero is its empty value. PyObject_Init
+        // restores the header (and the type's reference); the GC head was left untracked.
+        unsafe {
+            object.cast::<u8>().add(offset).write_bytes(0, size_of::<C::State>());
+            ffi::PyObject_Init(object, self.type_ptr());
+            ffi::PyObject_GC_Track(object.cast());
+        }
+        object
+    }
+
+    /// Makes the type, once. `extra` are slots beside the ones every native class has.
+    ///
+    /// # Errors
+    /// RuntimeError when the base's layout cannot be extended, and what CPython raises.
+    pub fn create(
+        &'static self,
+        py: Python<'_>,
+        name: &'static CStr,
+        base: &Bound<'_, PyType>,
+        extra: Vec<ffi::PyType_Slot>,
+    ) -> PyResult<()> {
+        const { assert!(align_of::<C::State>() <= size_of::<usize>()) };
+        if !self.type_ptr().is_null() {
+            return Ok(());
+        }
+        // SAFETY: `base` is a live type object.
+        let base_size = unsafe { (*base.as_type_ptr()).tp_basicsize };
+        let offset = usize::try_from(base_size)
+            .map_err(|_| PyRuntimeError::new_err("the base class has no fixed size"))?
+            .next_multiple_of(size_of::<usize>());
+        let size = c_int::try_from(offset + size_of::<C::State>())
+            .map_err(|_| PyRuntimeError::new_err("the base class is too large"))?;
+        let mut slots = vec![
+            slot(ffi::Py_tp_new, new::<C> as *mut c_void),
+            slot(ffi::Py_tp_dealloc, dealloc::<C> as *mut c_void),
+            slot(ffi::Py_tp_traverse, traverse::<C> as *mut c_void),
+            slot(ffi::Py_tp_clear, clear::<C> as *mut c_void),
+        ];
+        slots.extend(extra);
+        slots.push(slot(0, std::ptr::null_mut()));
+        let flags =
+            ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
+        let mut spec = ffi::PyType_Spec {
+            name: name.as_ptr(),
+            basicsize: size,
+            itemsize: 0,
+            flags: flags as std::ffi::c_uint,
+            slots: slots.as_mut_ptr(),
+        };
+        let bases = PyTuple::new(py, [base])?;
+        self.state_offset.store(offset, Ordering::Relaxed);
+        // SAFETY: the spec and its slots live through the call; names and tables are 'static.
+        let made = unsafe {
+            Bound::from_owned_ptr_or_err(
+                py,
+                ffi::PyType_FromModuleAndSpec(
+                    std::ptr::null_mut(),
+                    &raw mut spec,
+                    bases.as_ptr(),
+                ),
+            )
+        }?;
+        // The reference is given to the static: the type lives as long as the process.
+        self.type_object.store(made.into_ptr().cast(), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl<C: NativeClass> Default for Class<C> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One entry of a type's slot table.
+#[must_use]
+pub fn slot(id: c_int, function: *mut c_void) -> ffi::PyType_Slot {
+    ffi::PyType_Slot { slot: id, pfunc: function }
+}
+
+unsafe extern "C" fn new<C: NativeClass>(
+    subtype: *mut ffi::PyTypeObject,
+    _args: *mut ffi::PyObject,
+    _keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    if subtype != C::class().type_ptr() {
+        // SAFETY: CPython calls tp_new with a ready subtype of ours.
+        return unsafe { ffi::PyType_GenericAlloc(subtype, 0) };
+    }
+    // SAFETY: tp_new runs attached.
+    unsafe { guard(std::ptr::null_mut(), |py| C::class().alloc(py).map(Bound::into_ptr)) }
+}
+
+unsafe extern "C" fn traverse<C: NativeClass>(
+    object: *mut ffi::PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    let visit = Visit { visit, arg };
+    let all = || {
+        // SAFETY: the collector traverses live instances; the type of a heap type's instance is
+        // owned by the instance and must be reported.
+        unsafe {
+            visit.pointer(ffi::Py_TYPE(object).cast())?;
+            C::class().state_at(object).traverse(&visit)?;
+            C::traverse_base(object, &visit)?;
+            dict::traverse_instance(object, C::class().type_ptr(), visit.visit, visit.arg)
+        }
+    };
+    all().err().unwrap_or(0)
+}
+
+unsafe extern "C" fn clear<C: NativeClass>(object: *mut ffi::PyObject) -> c_int {
+    // SAFETY: tp_clear runs attached, on a live instance.
+    unsafe {
+        guard(-1, |py| {
+            C::class().state_at(object).clear(py);
+            C::clear_base(object, py);
+            dict::clear_instance(object, C::class().type_ptr());
+            Ok(0)
+        })
+    }
+}
+
+/// tp_dealloc. For a Python subclass, subtype_dealloc has run the finalizer and dropped what the
+/// subclass added, and leaves the rest, including the type's reference, to us.
+unsafe extern "C" fn dealloc<C: NativeClass>(object: *mut ffi::PyObject) {
+    let class = C::class();
+    // SAFETY: CPython calls tp_dealloc attached, on an instance whose count just became zero; from
+    // here on it belongs to us alone, except while the finalizer runs, which may revive it.
+    unsafe {
+        let kind = ffi::Py_TYPE(object);
+        let exact = kind == class.type_ptr();
+        if exact
+            && C::needs_finalizer(class.state_at(object))
+            && ffi::PyObject_CallFinalizerFromDealloc(object) < 0
+        {
+            return;
+        }
+        ffi::PyObject_GC_UnTrack(object.cast());
+        dict::clear_weakrefs(object, kind);
+        dict::clear_instance(object, class.type_ptr());
+        let py = Python::assume_attached();
+        C::before_free(py, class.state_at(object));
+        C::clear_base(object, py);
+        let state = std::ptr::from_ref(class.state_at(object)).cast_mut();
+        std::ptr::drop_in_place(state);
+        if !(exact && keep(class, py, object)) {
+            ((*kind).tp_free.unwrap_or(ffi::PyObject_GC_Del))(object.cast());
+        }
+        ffi::Py_DECREF(kind.cast());
+    }
+}
+
+/// Puts dead memory on the free list when there is room. A finalized object is not kept: its mark
+/// in the GC head would silence the next life's finalizer.
+fn keep<C: NativeClass>(class: &Class<C>, py: Python<'_>, object: *mut ffi::PyObject) -> bool {
+    // SAFETY: the memory is still an untracked GC object.
+    if C::KEPT == 0 || unsafe { ffi::PyObject_GC_IsFinalized(object) } != 0 {
+        return false;
+    }
+    let mut free = class.free.borrow_mut(py);
+    if free.len() >= C::KEPT {
+        return false;
+    }
+    free.push(FreeMemory(object));
+    true
+}

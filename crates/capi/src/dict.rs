@@ -1,0 +1,175 @@
+//! Dictionaries without PyO3's conversions, and the `__dict__` and weak references of instances.
+//! Reference: Include/dictobject.h, Include/cpython/object.h (managed dictionaries since 3.13).
+
+use std::ffi::{c_int, c_void};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// `dict[key] = value` for an exact dict.
+#[inline]
+pub fn set_item(
+    dict: &Bound<'_, PyAny>,
+    key: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    // SAFETY: live objects; PyDict_SetItem reports a non-dict as an error.
+    match unsafe { ffi::PyDict_SetItem(dict.as_ptr(), key.as_ptr(), value.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(PyErr::fetch(dict.py())),
+    }
+}
+
+/// `dict.pop(key, None)` for an exact dict, without the value.
+#[inline]
+pub fn discard_item(dict: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+    // SAFETY: live objects.
+    if unsafe { ffi::PyDict_DelItem(dict.as_ptr(), key.as_ptr()) } == 0 {
+        return Ok(());
+    }
+    let error = PyErr::fetch(dict.py());
+    if error.is_instance_of::<pyo3::exceptions::PyKeyError>(dict.py()) { Ok(()) } else { Err(error) }
+}
+
+/// `dict.get(key)` for an exact dict.
+#[inline]
+pub fn get_item<'py>(
+    dict: &Bound<'py, PyAny>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = dict.py();
+    // SAFETY: live objects; the result is borrowed, and a reference is added at once.
+    let found = unsafe {
+        Bound::from_borrowed_ptr_or_opt(
+            py,
+            ffi::PyDict_GetItemWithError(dict.as_ptr(), key.as_ptr()),
+        )
+    };
+    match found {
+        None => PyErr::take(py).map_or(Ok(None), Err),
+        found => Ok(found),
+    }
+}
+
+/// Reports an instance's `__dict__` to the collector.
+///
+/// # Safety
+/// `object` is alive and an instance of `kind` or of a subclass.
+///
+/// # Errors
+/// The visitor's answer when it wants to stop.
+pub(crate) unsafe fn traverse_instance(
+    object: *mut ffi::PyObject,
+    kind: *mut ffi::PyTypeObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> Result<(), c_int> {
+    // SAFETY: the caller's promise; a positive offset names a field that holds the dict or null.
+    let answer = unsafe {
+        match (*kind).tp_dictoffset {
+            0 => 0,
+            offset if offset > 0 => {
+                let dict = *object.byte_offset(offset).cast::<*mut ffi::PyObject>();
+                if dict.is_null() { 0 } else { visit(dict, arg) }
+            }
+            _ => managed::visit(object, visit, arg),
+        }
+    };
+    if answer == 0 { Ok(()) } else { Err(answer) }
+}
+
+/// Drops an instance's `__dict__`.
+///
+/// # Safety
+/// As for [`traverse_instance`], and the thread is attached.
+pub(crate) unsafe fn clear_instance(object: *mut ffi::PyObject, kind: *mut ffi::PyTypeObject) {
+    // SAFETY: the caller's promise; the field is emptied before the dict is released.
+    unsafe {
+        match (*kind).tp_dictoffset {
+            0 => {}
+            offset if offset > 0 => {
+                let field = object.byte_offset(offset).cast::<*mut ffi::PyObject>();
+                ffi::Py_XDECREF(field.replace(std::ptr::null_mut()));
+            }
+            _ => managed::clear(object),
+        }
+    }
+}
+
+/// Tells the weak references to a dying instance.
+///
+/// # Safety
+/// `object` is an instance of exactly `kind`, its count is zero, the thread is attached.
+pub(crate) unsafe fn clear_weakrefs(object: *mut ffi::PyObject, kind: *mut ffi::PyTypeObject) {
+    // SAFETY: a non-zero offset (negative: before the object) names the head of the list or null.
+    unsafe {
+        let offset = (*kind).tp_weaklistoffset;
+        if offset != 0 && !(*object.byte_offset(offset).cast::<*mut ffi::PyObject>()).is_null() {
+            ffi::PyObject_ClearWeakRefs(object);
+        }
+    }
+}
+
+/// Dictionaries that the interpreter keeps before the object.
+#[cfg(Py_3_13)]
+mod managed {
+    use super::{c_int, c_void, ffi};
+
+    unsafe extern "C" {
+        fn PyObject_VisitManagedDict(
+            object: *mut ffi::PyObject,
+            visit: ffi::visitproc,
+            arg: *mut c_void,
+        ) -> c_int;
+        fn PyObject_ClearManagedDict(object: *mut ffi::PyObject);
+    }
+
+    /// # Safety
+    /// `object` is alive and its type has a managed dict.
+    pub(super) unsafe fn visit(
+        object: *mut ffi::PyObject,
+        visit: ffi::visitproc,
+        arg: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the caller's promise.
+        unsafe { PyObject_VisitManagedDict(object, visit, arg) }
+    }
+
+    /// # Safety
+    /// As for `visit`, attached.
+    pub(super) unsafe fn clear(object: *mut ffi::PyObject) {
+        // SAFETY: the caller's promise.
+        unsafe { PyObject_ClearManagedDict(object) }
+    }
+}
+
+/// Before 3.13 `_asyncio`'s types hold their dict in a field, and no class of ours extends another
+/// kind of class that has one.
+#[cfg(not(Py_3_13))]
+mod managed {
+    use super::{c_int, c_void, ffi};
+
+    /// # Safety
+    /// None: nothing is read.
+    pub(super) unsafe fn visit(_: *mut ffi::PyObject, _: ffi::visitproc, _: *mut c_void) -> c_int {
+        0
+    }
+
+    /// # Safety
+    /// None: nothing is read.
+    pub(super) unsafe fn clear(_: *mut ffi::PyObject) {}
+}
+
+/// `object.name = value` (or `del object.name`) as `object.__setattr__` does it.
+pub fn generic_setattr(
+    object: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyAny>,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let value = value.map_or(std::ptr::null_mut(), |value| value.as_ptr());
+    // SAFETY: live objects; a null value means deletion.
+    match unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value) } {
+        0 => Ok(()),
+        _ => Err(PyErr::fetch(object.py())),
+    }
+}

@@ -1,0 +1,25 @@
+//! The CPython calls that PyO3 lacks, each behind a small function. All raw `unsafe` of the
+//! extension is meant to live here; the crate `ferrio` builds its types from these pieces.
+//!
+//! Thread rule: every function takes a `Python` token or a `Bound`, so the caller is attached to
+//! the interpreter. The types that own references without a token ([`Ref`], [`Slot`]) are neither
+//! `Send` nor `Sync`; [`GilCell`] is the one door through which they become part of a shared object.
+
+pub mod bound_function;
+pub mod call;
+pub mod class;
+pub mod context;
+pub mod dict;
+pub mod gil_cell;
+pub mod method;
+pub mod reference;
+pub mod runtime;
+pub mod send;
+pub mod signature;
+pub mod slots;
+pub mod trampoline;
+pub mod weak_list;
+
+pub use class::{Class, NativeClass, State, StateOf, Visit};
+pub use gil_cell::GilCell;
+pub use reference::{Ref, Slot};

@@ -1,0 +1,58 @@
+//! Facts about the running interpreter and thread. Reference: Include/pythread.h,
+//! Include/pylifecycle.h.
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+/// `threading.get_ident()`.
+#[inline]
+#[must_use]
+pub fn thread_ident() -> u64 {
+    // SAFETY: callable from any thread.
+    unsafe { ffi::PyThread_get_thread_ident() }
+}
+
+/// Whether the interpreter is shutting down (`sys.is_finalizing()`).
+#[must_use]
+pub fn is_finalizing(_py: Python<'_>) -> bool {
+    #[cfg(Py_3_13)]
+    // SAFETY: no preconditions.
+    return unsafe { ffi::Py_IsFinalizing() } != 0;
+    #[cfg(not(Py_3_13))]
+    // SAFETY: exported by CPython before 3.13 for this purpose; no preconditions.
+    return unsafe { _Py_IsFinalizing() } != 0;
+}
+
+#[cfg(not(Py_3_13))]
+unsafe extern "C" {
+    fn _Py_IsFinalizing() -> std::ffi::c_int;
+}
+
+/// A descriptor that Python code named, for the length of a system call.
+#[must_use]
+pub fn borrow_fd(fd: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: the value is used only as a number in epoll_ctl(2), which answers EBADF for one that
+    // is not open; -1 is the only value `BorrowedFd` cannot hold, and negatives are refused.
+    (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Runs `body` with the GIL given up, so that other threads run Python meanwhile.
+///
+/// # Safety
+/// `body` touches no Python object, and drops none.
+pub unsafe fn without_gil<R>(_py: Python<'_>, body: impl FnOnce() -> R) -> R {
+    struct Reattach(*mut ffi::PyThreadState);
+    impl Drop for Reattach {
+        fn drop(&mut self) {
+            // SAFETY: the state that PyEval_SaveThread gave to this very thread.
+            unsafe { ffi::PyEval_RestoreThread(self.0) }
+        }
+    }
+    // SAFETY: the token proves that the thread is attached.
+    let reattach = Reattach(unsafe { ffi::PyEval_SaveThread() });
+    let result = body();
+    drop(reattach);
+    result
+}

@@ -1,0 +1,84 @@
+//! Driving coroutines and generators without StopIteration. Reference: Include/abstract.h
+//! (PyIter_Send), PEP 492.
+
+use pyo3::exceptions::PyStopIteration;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+/// What a coroutine did when it was resumed.
+#[derive(Debug)]
+#[must_use]
+pub enum Sent<'py> {
+    /// It suspended and handed out this object.
+    Yielded(Bound<'py, PyAny>),
+    /// It returned this value.
+    Returned(Bound<'py, PyAny>),
+    /// It raised.
+    Raised(PyErr),
+}
+
+/// `coro.send(None)`.
+#[inline]
+pub fn send_none<'py>(coro: &Bound<'py, PyAny>) -> Sent<'py> {
+    let py = coro.py();
+    let mut result: *mut ffi::PyObject = std::ptr::null_mut();
+    // SAFETY: attached; `result` receives a new reference unless the call reports an error.
+    match unsafe { ffi::PyIter_Send(coro.as_ptr(), ffi::Py_None(), &raw mut result) } {
+        ffi::PySendResult::PYGEN_NEXT => {
+            // SAFETY: PYGEN_NEXT: `result` is the owned yielded object.
+            Sent::Yielded(unsafe { Bound::from_owned_ptr(py, result) })
+        }
+        ffi::PySendResult::PYGEN_RETURN => {
+            // SAFETY: PYGEN_RETURN: `result` is the owned return value.
+            Sent::Returned(unsafe { Bound::from_owned_ptr(py, result) })
+        }
+        ffi::PySendResult::PYGEN_ERROR => Sent::Raised(PyErr::fetch(py)),
+    }
+}
+
+/// `coro.throw(exception)`; `throw` is the interned method name.
+pub fn throw<'py>(
+    coro: &Bound<'py, PyAny>,
+    throw: &Bound<'py, PyString>,
+    exception: &Bound<'py, PyAny>,
+) -> Sent<'py> {
+    let py = coro.py();
+    match coro.call_method1(throw, (exception,)) {
+        Ok(yielded) => Sent::Yielded(yielded),
+        Err(error) if error.is_instance_of::<PyStopIteration>(py) => {
+            match error.value(py).getattr(pyo3::intern!(py, "value")) {
+                Ok(value) => Sent::Returned(value),
+                Err(error) => Sent::Raised(error),
+            }
+        }
+        Err(error) => Sent::Raised(error),
+    }
+}
+
+/// Whether `object` is a coroutine made by `async def`.
+#[inline]
+#[must_use]
+pub fn is_exact_coroutine(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: reads the type of a live object.
+    unsafe { ffi::PyCoro_CheckExact(object.as_ptr()) != 0 }
+}
+
+/// Whether `object` is a generator.
+#[must_use]
+pub fn is_generator(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: reads the type of a live object.
+    unsafe { ffi::PyGen_CheckExact(object.as_ptr()) != 0 }
+}
+
+/// Ends an iteration with `value`: returns null with the StopIteration that stands for it, or null
+/// with nothing set for None, which the interpreter reads as "returned None" (genobject.c).
+#[inline]
+#[must_use]
+pub fn stop_iteration(value: Bound<'_, PyAny>) -> *mut ffi::PyObject {
+    if !value.is_none() {
+        // A tuple or an exception as the sole argument would be taken apart, so build the instance.
+        PyStopIteration::new_err((value.clone().unbind(),)).restore(value.py());
+    }
+    std::ptr::null_mut()
+}

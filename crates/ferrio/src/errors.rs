@@ -1,0 +1,41 @@
+//! The one table from what went wrong to the Python exception that says so, with stock's words.
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
+use pyo3::prelude::*;
+
+use crate::names;
+
+/// `asyncio.InvalidStateError(text)`.
+pub fn invalid_state(py: Python<'_>, text: &str) -> PyErr {
+    match names::INVALID_STATE_ERROR.class(py) {
+        Ok(class) => PyErr::from_type(class.clone(), (text.to_owned(),)),
+        Err(error) => error,
+    }
+}
+
+/// RuntimeError for a Future or Task whose `__init__` did not run.
+pub fn uninitialized() -> PyErr {
+    PyRuntimeError::new_err("Future object is not initialized.")
+}
+
+/// RuntimeError for every operation on a closed loop.
+pub fn loop_closed() -> PyErr {
+    PyRuntimeError::new_err("Event loop is closed")
+}
+
+/// RuntimeError of debug mode for a call from a strange thread.
+pub fn wrong_thread() -> PyErr {
+    PyRuntimeError::new_err(
+        "Non-thread-safe operation invoked on an event loop other than the current one",
+    )
+}
+
+/// Whether the exception ends the loop instead of being reported by it.
+pub fn leaves_the_loop(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py)
+}
+
+/// Whether the exception is `asyncio.CancelledError`.
+pub fn is_cancelled_error(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    Ok(error.is_instance(py, names::CANCELLED_ERROR.get(py)?))
+}

@@ -1,0 +1,10 @@
+//! What a user sees of the loop: `pymethods` is its table of contents, the topics lie beside it.
+
+pub mod call;
+pub mod debug;
+pub mod fd;
+pub mod lifecycle;
+pub mod make;
+pub mod pymethods;
+pub mod run;
+pub mod selector;

@@ -1,0 +1,206 @@
+//! `call_soon` and its relatives: from a callback to a handle in a queue.
+
+use ferrio_capi::Ref;
+use ferrio_capi::method::Object;
+use ferrio_core::turn;
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyTuple};
+
+use super::debug;
+use crate::handles::{self, AnyHandle, Handle, Parts, Timed, TimerHandle};
+use crate::loop_state::{self, EventLoop, Item, get};
+use crate::names::none;
+
+/// A handle for a callback of this loop; in debug mode with the stack of the caller.
+#[inline]
+pub fn make_handle<'py>(
+    slf: &Bound<'py, EventLoop>,
+    callback: &Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    context: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, Handle>> {
+    let py = slf.py();
+    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
+    if get(&slf.get().debug) { debug::traced_handle(py, parts) } else { handles::new_handle(py, parts) }
+}
+
+/// `call_soon`.
+#[inline]
+pub fn soon<'py>(
+    slf: &Bound<'py, EventLoop>,
+    callback: &Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    context: Option<Bound<'py, PyAny>>,
+) -> Object<'py> {
+    let native = slf.get();
+    native.check_closed()?;
+    if get(&native.debug) {
+        native.check_thread()?;
+        debug::check_callback(callback, "call_soon")?;
+    }
+    let handle = make_handle(slf, callback, args, context)?.into_any();
+    native.push(slf.py(), Item::Handle(Ref::new(handle.clone())));
+    Ok(handle)
+}
+
+/// `call_soon_threadsafe`.
+#[inline]
+pub fn soon_threadsafe<'py>(
+    slf: &Bound<'py, EventLoop>,
+    callback: &Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    context: Option<Bound<'py, PyAny>>,
+) -> Object<'py> {
+    let py = slf.py();
+    let native = slf.get();
+    native.check_closed()?;
+    if get(&native.debug) {
+        debug::check_callback(callback, "call_soon_threadsafe")?;
+    }
+    let handle = make_handle(slf, callback, args, context)?.into_any();
+    native.push(py, Item::Handle(Ref::new(handle.clone())));
+    native.interrupt_sleep(py)?;
+    Ok(handle)
+}
+
+/// The loop's clock, through `time()` when somebody replaced it.
+#[inline]
+pub fn now(slf: &Bound<'_, EventLoop>) -> PyResult<f64> {
+    if get(&slf.get().time_overridden) {
+        return slf.call_method0(intern!(slf.py(), "time"))?.extract();
+    }
+    Ok(turn::monotonic())
+}
+
+/// `call_later`.
+#[inline]
+pub fn later<'py>(
+    slf: &Bound<'py, EventLoop>,
+    delay: &Bound<'py, PyAny>,
+    callback: &Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    context: Option<Bound<'py, PyAny>>,
+) -> Object<'py> {
+    if delay.is_none() {
+        return Err(PyTypeError::new_err("delay must not be None"));
+    }
+    let py = slf.py();
+    if !get(&slf.get().time_overridden) {
+        if let Ok(delay) = delay.cast_exact::<PyFloat>() {
+            return schedule(slf, "call_at", turn::monotonic() + delay.value(), None, callback, args, context);
+        }
+        if delay.is_exact_instance_of::<pyo3::types::PyInt>() {
+            let when = turn::monotonic() + delay.extract::<f64>()?;
+            return schedule(slf, "call_at", when, None, callback, args, context);
+        }
+    }
+    let when = slf.call_method0(intern!(py, "time"))?.add(delay)?;
+    at(slf, &when, callback, args, context)
+}
+
+/// `call_at`.
+pub fn at<'py>(
+    slf: &Bound<'py, EventLoop>,
+    when: &Bound<'py, PyAny>,
+    callback: &Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    context: Option<Bound<'py, PyAny>>,
+) -> Object<'py> {
+    if when.is_none() {
+        return Err(PyTypeError::new_err("when cannot be None"));
+    }
+    let given = (!when.is_exact_instance_of::<PyFloat>()).then(|| when.clone());
+    schedule(slf, "call_at", when.extract::<f64>()?, given, callback, args, context)
+}
+
+#[inline]
+fn schedule<'py>(
+    slf: &Bound<'py, EventLoop>,
+    method: &str,
+    when: f64,
+    given: Option<Bound<'py, PyAny>>,
+    callback: &Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    context: Option<Bound<'py, PyAny>>,
+) -> Object<'py> {
+    let py = slf.py();
+    let native = slf.get();
+    native.check_closed()?;
+    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
+    let handle = if get(&native.debug) {
+        native.check_thread()?;
+        debug::check_callback(callback, method)?;
+        debug::traced_timer_handle(py, when, given, parts)?
+    } else {
+        handles::new_timer_handle(py, when, given, parts)?
+    };
+    let key = native.push_timer(py, when, Ref::new(handle.clone()));
+    handle.enter_heap(key);
+    Ok(handle.into_any())
+}
+
+/// `Handle.cancel`.
+pub fn cancel_handle<'py>(handle: &Bound<'py, Handle>) -> Object<'py> {
+    let py = handle.py();
+    if !handle.is_cancelled() {
+        keep_repr_in_debug(handle, handle.as_any())?;
+        handle.mark_cancelled(py);
+    }
+    Ok(none(py))
+}
+
+/// `TimerHandle.cancel`: also takes the timer out of the heap.
+pub fn cancel_timer<'py>(handle: &Bound<'py, TimerHandle>) -> Object<'py> {
+    let py = handle.py();
+    if handle.is_cancelled() {
+        return Ok(none(py));
+    }
+    let event_loop = handle.event_loop().get(py);
+    let native = event_loop.as_ref().and_then(loop_state::as_native);
+    match native {
+        Some(native) => take_out_of_heap(native, handle),
+        None => {
+            if let Some(event_loop) = &event_loop {
+                event_loop.call_method1(intern!(py, "_timer_handle_cancelled"), (handle,))?;
+            }
+        }
+    }
+    keep_repr_in_debug(handle, handle.as_any())?;
+    handle.mark_cancelled(py);
+    Ok(none(py))
+}
+
+fn take_out_of_heap(native: &Bound<'_, EventLoop>, handle: &Bound<'_, TimerHandle>) {
+    if let Some(key) = handle.key() {
+        handle.leave_heap();
+        native.get().cancel_timer(native.py(), key);
+    }
+}
+
+/// Debug mode keeps the handle's repr from before the callback is forgotten. CPython: Handle.cancel
+fn keep_repr_in_debug<'py, H: AnyHandle<'py>>(handle: &H, object: &Bound<'py, PyAny>) -> PyResult<()> {
+    let py = object.py();
+    let Some(event_loop) = handle.event_loop().get(py) else { return Ok(()) };
+    if loop_state::is_debug(&event_loop)? {
+        handle.kept_repr().set(debug::cancelled_repr(object)?);
+    }
+    Ok(())
+}
+
+/// `_timer_handle_cancelled`, which a TimerHandle of a Python subclass calls.
+pub fn timer_handle_cancelled(slf: &Bound<'_, EventLoop>, handle: &Bound<'_, PyAny>) {
+    if let Ok(handle) = handle.cast::<TimerHandle>() {
+        take_out_of_heap(slf, handle);
+    }
+}
+
+/// `_add_callback`: queues a handle of any kind. CPython: BaseEventLoop._add_callback
+pub fn add_callback(slf: &Bound<'_, EventLoop>, handle: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = slf.py();
+    if !handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
+        slf.get().push(py, Item::Handle(Ref::new(handle.clone())));
+    }
+    Ok(())
+}

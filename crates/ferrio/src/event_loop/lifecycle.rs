@@ -1,0 +1,122 @@
+//! From birth to close: making a loop, running it, closing it, and noticing when Python code
+//! replaces one of the methods that Rust calls directly.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ferrio_capi::{dict, runtime};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::{PyTypeInfo, intern};
+
+use super::run;
+use crate::loop_state::{EventLoop, get, set};
+use crate::names;
+
+/// The native part of a new loop of class `cls`.
+pub fn new(cls: &Bound<'_, PyType>) -> PyResult<EventLoop> {
+    let py = cls.py();
+    let native = EventLoop::create()?;
+    let base = EventLoop::type_object(py);
+    for (name, flag) in [
+        (intern!(py, "call_soon"), &native.call_soon_overridden),
+        (intern!(py, "time"), &native.time_overridden),
+    ] {
+        set(flag, !cls.getattr(name)?.is(&base.getattr(name)?));
+    }
+    Ok(native)
+}
+
+impl EventLoop {
+    /// The thread that runs the loop.
+    pub fn running_thread(&self) -> Option<u64> {
+        match self.thread.load(Ordering::Relaxed) {
+            0 => None,
+            thread => Some(thread),
+        }
+    }
+
+    /// Notes which thread runs the loop.
+    pub fn set_running_thread(&self, thread: Option<u64>) {
+        self.thread.store(thread.unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
+/// `run_forever`. CPython: BaseEventLoop.run_forever
+pub fn run_forever(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let py = slf.py();
+    let native = slf.get();
+    native.check_closed()?;
+    slf.call_method0(intern!(py, "_check_running"))?;
+    let track = intern!(py, "_set_coroutine_origin_tracking");
+    slf.call_method1(track, (get(&native.debug),))?;
+    let hooks = names::GET_ASYNCGEN_HOOKS.get(py)?.call0()?;
+    let outcome = enter(slf).and_then(|()| run::until_stopped(slf));
+    set(&native.stopping, false);
+    native.set_running_thread(None);
+    let left = leave(slf, &hooks);
+    outcome.and(left)
+}
+
+fn enter(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let py = slf.py();
+    slf.get().set_running_thread(Some(runtime::thread_ident()));
+    let keywords = PyDict::new(py);
+    keywords.set_item("firstiter", slf.getattr(intern!(py, "_asyncgen_firstiter_hook"))?)?;
+    keywords.set_item("finalizer", slf.getattr(intern!(py, "_asyncgen_finalizer_hook"))?)?;
+    names::SET_ASYNCGEN_HOOKS.get(py)?.call((), Some(&keywords))?;
+    names::SET_RUNNING_LOOP.get(py)?.call1((slf,))?;
+    Ok(())
+}
+
+fn leave(slf: &Bound<'_, EventLoop>, hooks: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = slf.py();
+    names::SET_RUNNING_LOOP.get(py)?.call1((py.None(),))?;
+    slf.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (false,))?;
+    names::SET_ASYNCGEN_HOOKS.get(py)?.call1(hooks.cast::<PyTuple>()?.clone())?;
+    Ok(())
+}
+
+/// `close`. The inherited method releases what it made; our queues and the poller come after it,
+/// because it still removes its readers.
+pub fn close(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let py = slf.py();
+    let native = slf.get();
+    if native.running_thread().is_some() {
+        return Err(PyRuntimeError::new_err("Cannot close a running event loop"));
+    }
+    if get(&native.closed) {
+        return Ok(());
+    }
+    let inherited = names::SELECTOR_EVENT_LOOP.get(py)?;
+    let outcome = inherited.call_method1(intern!(py, "close"), (slf,));
+    set(&native.closed, true);
+    native.discard_queues(py);
+    let poller = native.poller.borrow_mut(py).take();
+    drop(poller);
+    outcome.map(drop)
+}
+
+/// `__setattr__` and `__delattr__`: as for every object, but assigning `call_soon` or `time` is noted,
+/// because tasks and timers otherwise do not go through them.
+pub fn set_attribute(
+    slf: &Bound<'_, EventLoop>,
+    name: &Bound<'_, PyAny>,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let py = slf.py();
+    dict::generic_setattr(slf.as_any(), name, value)?;
+    let native = slf.get();
+    let watched: [(_, &AtomicBool); 2] = [
+        (intern!(py, "call_soon"), &native.call_soon_overridden),
+        (intern!(py, "time"), &native.time_overridden),
+    ];
+    for (watched, flag) in watched {
+        if name.eq(watched)? {
+            let base = EventLoop::type_object(py).getattr(watched)?;
+            let replaced = value.is_some() || !slf.get_type().getattr(watched)?.is(&base);
+            set(flag, replaced);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! The Python face of the loop: the methods that Rust serves. Everything else of asyncio's loop is
+//! inherited from `asyncio.SelectorEventLoop`, which comes next in `ferrio.EventLoop`'s bases.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
+
+use super::{call, debug, fd, lifecycle, make, run};
+use crate::futures::methods as futures;
+use crate::loop_state::{EventLoop, get, set};
+
+#[pymethods]
+impl EventLoop {
+    #[new]
+    #[classmethod]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn __new__(
+        cls: &Bound<'_, PyType>,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        lifecycle::new(cls)
+    }
+
+    /// Run until stop() is called.
+    fn run_forever(slf: &Bound<'_, Self>) -> PyResult<()> {
+        lifecycle::run_forever(slf)
+    }
+
+    /// Run one full iteration of the event loop.
+    fn _run_once(slf: &Bound<'_, Self>) -> PyResult<()> {
+        run::turn(slf)
+    }
+
+    /// Stop running the event loop: the current batch of callbacks is finished first.
+    fn stop(&self) {
+        set(&self.stopping, true);
+    }
+
+    /// Close the event loop: clears the queues and shuts down the default executor.
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        lifecycle::close(slf)
+    }
+
+    /// Return True if the event loop is running.
+    fn is_running(&self) -> bool {
+        self.running_thread().is_some()
+    }
+
+    /// Return True if the event loop was closed.
+    fn is_closed(&self) -> bool {
+        get(&self.closed)
+    }
+
+    /// Return the time according to the event loop's clock, in seconds: time.monotonic().
+    fn time(&self) -> f64 {
+        ferrio_core::turn::monotonic()
+    }
+
+    /// Arrange for a callback to be called as soon as possible.
+    #[pyo3(signature = (callback, *args, context=None))]
+    fn call_soon<'py>(
+        slf: &Bound<'py, Self>,
+        callback: &Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        call::soon(slf, callback, args, context)
+    }
+
+    /// Like call_soon(), but may be called from any thread.
+    #[pyo3(signature = (callback, *args, context=None))]
+    fn call_soon_threadsafe<'py>(
+        slf: &Bound<'py, Self>,
+        callback: &Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        call::soon_threadsafe(slf, callback, args, context)
+    }
+
+    /// Arrange for a callback to be called after a delay, in seconds.
+    #[pyo3(signature = (delay, callback, *args, context=None))]
+    fn call_later<'py>(
+        slf: &Bound<'py, Self>,
+        delay: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        call::later(slf, delay, callback, args, context)
+    }
+
+    /// Like call_later(), but uses an absolute time of the event loop's clock, in seconds.
+    #[pyo3(signature = (when, callback, *args, context=None))]
+    fn call_at<'py>(
+        slf: &Bound<'py, Self>,
+        when: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        call::at(slf, when, callback, args, context)
+    }
+
+    /// Create a Future object attached to the loop.
+    fn create_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(futures::new(slf)?.into_any())
+    }
+
+    /// Schedule a coroutine object; return a task object.
+    #[pyo3(signature = (coro, *, name=None, context=None, **kwargs))]
+    fn create_task<'py>(
+        slf: &Bound<'py, Self>,
+        coro: Bound<'py, PyAny>,
+        name: Option<Bound<'py, PyAny>>,
+        context: Option<Bound<'py, PyAny>>,
+        kwargs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        make::create_task(slf, coro, name, context, kwargs)
+    }
+
+    /// Return the debug mode of the event loop.
+    fn get_debug(&self) -> bool {
+        get(&self.debug)
+    }
+
+    /// Set the debug mode of the event loop.
+    fn set_debug(slf: &Bound<'_, Self>, enabled: &Bound<'_, PyAny>) -> PyResult<()> {
+        debug::set_debug(slf, enabled)
+    }
+
+    #[pyo3(signature = (fd, callback, *args))]
+    fn _add_reader<'py>(
+        slf: &Bound<'py, Self>,
+        fd: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        fd::add(slf, fd::Direction::Read, fd, callback, args)
+    }
+
+    #[pyo3(signature = (fd, callback, *args))]
+    fn _add_writer<'py>(
+        slf: &Bound<'py, Self>,
+        fd: &Bound<'py, PyAny>,
+        callback: &Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        fd::add(slf, fd::Direction::Write, fd, callback, args)
+    }
+
+    fn _remove_reader(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        fd::remove(slf, fd::Direction::Read, fd)
+    }
+
+    fn _remove_writer(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        fd::remove(slf, fd::Direction::Write, fd)
+    }
+
+    fn _add_callback(slf: &Bound<'_, Self>, handle: &Bound<'_, PyAny>) -> PyResult<()> {
+        call::add_callback(slf, handle)
+    }
+
+    fn _add_callback_signalsafe(slf: &Bound<'_, Self>, handle: &Bound<'_, PyAny>) -> PyResult<()> {
+        call::add_callback(slf, handle)?;
+        slf.get().interrupt_sleep(slf.py())
+    }
+
+    fn _write_to_self(&self, py: Python<'_>) -> PyResult<()> {
+        self.interrupt_sleep(py)
+    }
+
+    fn _timer_handle_cancelled(slf: &Bound<'_, Self>, handle: &Bound<'_, PyAny>) {
+        call::timer_handle_cancelled(slf, handle);
+    }
+
+    /// The unfinished native tasks of this loop.
+    fn _live_tasks<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyAny>> {
+        self.tasks.borrow_mut(py).members(py)
+    }
+
+    #[getter]
+    fn _ready<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        debug::ready_handles(slf)
+    }
+
+    #[setter(_ready)]
+    fn assign_ready(&self, queue: &Bound<'_, PyAny>) -> PyResult<()> {
+        debug::refuse_queue("_ready", queue)
+    }
+
+    #[getter]
+    fn _scheduled<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        debug::scheduled_handles(slf)
+    }
+
+    #[setter(_scheduled)]
+    fn assign_scheduled(&self, queue: &Bound<'_, PyAny>) -> PyResult<()> {
+        debug::refuse_queue("_scheduled", queue)
+    }
+
+    #[getter]
+    fn _task_factory<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.task_factory.borrow_mut(py).as_ref().map(|factory| factory.bind(py))
+    }
+
+    #[setter(_task_factory)]
+    fn assign_task_factory(&self, py: Python<'_>, factory: Option<Bound<'_, PyAny>>) {
+        let old = std::mem::replace(
+            &mut *self.task_factory.borrow_mut(py),
+            factory.map(ferrio_capi::Ref::new),
+        );
+        drop(old);
+    }
+
+    #[getter]
+    fn _debug(&self) -> bool {
+        get(&self.debug)
+    }
+
+    #[setter(_debug)]
+    fn assign_debug(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        set(&self.debug, value.is_truthy()?);
+        Ok(())
+    }
+
+    #[getter]
+    fn _closed(&self) -> bool {
+        get(&self.closed)
+    }
+
+    #[setter(_closed)]
+    fn assign_closed(&self, value: bool) {
+        set(&self.closed, value);
+    }
+
+    #[getter]
+    fn _stopping(&self) -> bool {
+        get(&self.stopping)
+    }
+
+    #[setter(_stopping)]
+    fn assign_stopping(&self, value: bool) {
+        set(&self.stopping, value);
+    }
+
+    #[getter]
+    fn _thread_id(&self) -> Option<u64> {
+        self.running_thread()
+    }
+
+    #[setter(_thread_id)]
+    fn assign_thread_id(&self, value: Option<u64>) {
+        self.set_running_thread(value);
+    }
+
+    fn __setattr__(
+        slf: &Bound<'_, Self>,
+        name: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        lifecycle::set_attribute(slf, name, Some(value))
+    }
+
+    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+        lifecycle::set_attribute(slf, name, None)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.traverse(&visit)
+    }
+
+    fn __clear__(slf: &Bound<'_, Self>) {
+        slf.get().discard_queues(slf.py());
+    }
+}

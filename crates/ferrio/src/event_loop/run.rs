@@ -1,0 +1,278 @@
+//! One turn of the loop, and the running of what is ready: decide, poll, queue events, queue due
+//! timers, run exactly what was queued when running began. docs/loop.md draws it.
+
+use std::sync::atomic::Ordering;
+
+use ferrio_capi::{Ref, call as capi_call, context, runtime};
+use ferrio_core::reactor::{Event, Events, Timeout};
+use ferrio_core::turn::{self, Poll};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::{call, debug, fd};
+use crate::errors;
+use crate::handles::{self, AnyHandle, Timed};
+use crate::loop_state::{EventLoop, Item, get, set};
+use crate::names;
+use crate::tasks::step::{self, Resume};
+use crate::tasks::{Task, current, sleep};
+
+/// What `time.get_clock_info("monotonic")` gives on Linux, in seconds.
+const CLOCK_RESOLUTION: f64 = 1e-9;
+
+/// Turns until `stop()` was called.
+pub fn until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    loop {
+        turn(slf)?;
+        if get(&slf.get().stopping) {
+            return Ok(());
+        }
+    }
+}
+
+/// One turn. CPython: BaseEventLoop._run_once
+pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let py = slf.py();
+    let native = slf.get();
+    let next_when = {
+        let mut timers = native.timers.borrow_mut(py);
+        timers.begin_turn();
+        timers.next_when()
+    };
+    let busy = get(&native.stopping) || !native.ready.borrow_mut(py).is_empty();
+    let clock = turn::monotonic();
+    let decision = if busy {
+        turn::decide_busy(clock - f64::from_bits(native.polled_at.load(Ordering::Relaxed)))
+    } else {
+        match next_when {
+            Some(when) => turn::decide_idle(when, call::now(slf)?),
+            None => Poll::Forever,
+        }
+    };
+    if decision != Poll::Skip {
+        poll(slf, decision)?;
+    }
+    if next_when.is_some() || native.timers.borrow_mut(py).next_when().is_some() {
+        let now = if decision == Poll::Skip && !get(&native.time_overridden) { clock } else { call::now(slf)? };
+        queue_due_timers(slf, now + CLOCK_RESOLUTION);
+    }
+    run_batch(slf)
+}
+
+/// Polls, and queues the handles of what is ready. The GIL is given up only when the poll may sleep.
+fn poll(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
+    let py = slf.py();
+    let native = slf.get();
+    let Some(poller) = native.poller.borrow_mut(py).clone() else { return Ok(()) };
+    let mut events = native.events.borrow_mut(py).take().unwrap_or_else(Events::new);
+    let outcome = match decision {
+        Poll::Skip => return Ok(()),
+        Poll::Now => poller.wait(&mut events, Timeout::Zero),
+        Poll::Until(_) | Poll::Forever => {
+            let timeout = if let Poll::Until(limit) = decision { Timeout::For(limit) } else { Timeout::Forever };
+            native.wake.prepare_sleep();
+            // SAFETY: the poll touches no Python object.
+            let outcome = unsafe { runtime::without_gil(py, || poller.wait(&mut events, timeout)) };
+            native.wake.awake();
+            outcome
+        }
+    };
+    native.polled_at.store(turn::monotonic().to_bits(), Ordering::Relaxed);
+    let ready: Vec<Event> = match outcome {
+        Ok(()) => events.iter().collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+            py.check_signals()?;
+            Vec::new()
+        }
+        Err(error) => return Err(error.into()),
+    };
+    *native.events.borrow_mut(py) = Some(events);
+    ready.into_iter().try_for_each(|event| fd::dispatch(slf, event.fd, event.readable, event.writable))
+}
+
+fn queue_due_timers(slf: &Bound<'_, EventLoop>, end_time: f64) {
+    let py = slf.py();
+    let native = slf.get();
+    loop {
+        let due = native.timers.borrow_mut(py).pop_due(end_time);
+        let Some(due) = due else { return };
+        let due = due.into_bound(py);
+        let item = match handles::as_timer_handle(&due) {
+            Some(handle) => {
+                handle.leave_heap();
+                Item::Handle(Ref::new(due))
+            }
+            None if sleep::as_sleep(&due).is_some() => Item::Awaken(Ref::new(due)),
+            None => Item::Handle(Ref::new(due)),
+        };
+        native.push(py, item);
+    }
+}
+
+/// Runs exactly the items that are queued now; what they queue waits for the next turn.
+fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let py = slf.py();
+    let native = slf.get();
+    let count = native.ready.borrow_mut(py).len();
+    let outer = native.in_batch.swap(true, Ordering::Relaxed);
+    let mut outcome = Ok(());
+    for _ in 0..count {
+        let item = native.ready.borrow_mut(py).pop();
+        let Some(item) = item else { break };
+        outcome = if get(&native.debug) { debug::run_item(slf, item) } else { run_item(slf, item) };
+        if outcome.is_err() {
+            break;
+        }
+    }
+    set(&native.in_batch, outer);
+    outcome.and(current::settle(slf))
+}
+
+/// Runs one item. Only what leaves the loop comes back as an error; the rest is reported.
+#[inline]
+pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
+    let py = slf.py();
+    match item {
+        Item::Step(task) => run_step(slf, task.into_bound(py), Resume::Next),
+        Item::Wakeup { task, future } => {
+            run_step(slf, task.into_bound(py), Resume::Woken(future.into_bound(py)))
+        }
+        Item::Throw { task, exception } => {
+            run_step(slf, task.into_bound(py), Resume::Throw(exception.into_bound(py)))
+        }
+        Item::Handle(handle) => {
+            current::settle(slf)?;
+            run_handle(slf, &handle.into_bound(py))
+        }
+        Item::Callback { callback, future, context } => {
+            current::settle(slf)?;
+            let (callback, future) = (callback.into_bound(py), future.into_bound(py));
+            let context = context.into_bound(py);
+            let called = context::run_in(&context, || capi_call::call_one(&callback, &future));
+            match called.and_then(|result| result) {
+                Ok(_) => Ok(()),
+                Err(error) => report_callback(slf, error, &callback, &future, context),
+            }
+        }
+        Item::Awaken(sleep) => {
+            let sleep = sleep.into_bound(py);
+            sleep::awaken(&sleep).or_else(|error| report(slf, error, sleep.as_any(), None))
+        }
+    }
+}
+
+#[inline]
+fn run_step<'py>(
+    slf: &Bound<'py, EventLoop>,
+    task: Bound<'py, PyAny>,
+    resume: Resume<'py>,
+) -> PyResult<()> {
+    // SAFETY: only native tasks are queued as steps (`tasks::step::schedule`, `futures::schedule`).
+    let task = unsafe { task.cast_into_unchecked::<Task>() };
+    step::run(&task, resume).or_else(|error| report_step(slf, error, &task))
+}
+
+/// Runs a handle of any kind. CPython: Handle._run
+pub fn run_handle<'py>(slf: &Bound<'py, EventLoop>, handle: &Bound<'py, PyAny>) -> PyResult<()> {
+    if let Some(native) = handles::as_handle(handle) {
+        return run_native_handle(slf, native, handle);
+    }
+    if let Some(native) = handles::as_timer_handle(handle) {
+        return run_native_handle(slf, native, handle);
+    }
+    let py = slf.py();
+    if handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
+        return Ok(());
+    }
+    handle.call_method0(intern!(py, "_run")).map(drop)
+}
+
+#[inline]
+fn run_native_handle<'py, H: AnyHandle<'py>>(
+    slf: &Bound<'py, EventLoop>,
+    handle: &H,
+    object: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = slf.py();
+    if handle.is_cancelled() {
+        return Ok(());
+    }
+    let (Some(callback), Some(args), Some(context)) =
+        (handle.callback().get(py), handle.args().get(py), handle.context().get(py))
+    else {
+        return Ok(());
+    };
+    let called = match args.cast::<PyTuple>() {
+        Ok(args) => context::run_in(&context, || capi_call::call_tuple(&callback, args)),
+        Err(_) => {
+            let args = py.get_type::<PyTuple>().call1((&args,))?.cast_into::<PyTuple>()?;
+            context::run_in(&context, || capi_call::call_tuple(&callback, &args))
+        }
+    };
+    match called.and_then(|result| result) {
+        Ok(_) => Ok(()),
+        Err(error) => report(slf, error, object, Some((&callback, &args))),
+    }
+}
+
+/// Hands a callback's exception to the loop's handler, or back when it leaves the loop.
+/// CPython: Handle._run
+#[cold]
+pub fn report<'py>(
+    slf: &Bound<'py, EventLoop>,
+    error: PyErr,
+    handle: &Bound<'py, PyAny>,
+    source: Option<(&Bound<'py, PyAny>, &Bound<'py, PyAny>)>,
+) -> PyResult<()> {
+    let py = slf.py();
+    if errors::leaves_the_loop(py, &error) {
+        return Err(error);
+    }
+    let text = match source {
+        Some((callback, args)) => debug::format_callback(slf, callback, args)?,
+        None => handle.repr()?.to_string(),
+    };
+    let report = PyDict::new(py);
+    report.set_item("message", format!("Exception in callback {text}"))?;
+    report.set_item("exception", error.into_value(py))?;
+    report.set_item("handle", handle)?;
+    if let Some(stack) = handle.getattr_opt(intern!(py, "_source_traceback"))?
+        && !stack.is_none()
+    {
+        report.set_item("source_traceback", stack)?;
+    }
+    slf.call_method1(intern!(py, "call_exception_handler"), (report,)).map(drop)
+}
+
+#[cold]
+fn report_callback<'py>(
+    slf: &Bound<'py, EventLoop>,
+    error: PyErr,
+    callback: &Bound<'py, PyAny>,
+    future: &Bound<'py, PyAny>,
+    context: Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = slf.py();
+    if errors::leaves_the_loop(py, &error) {
+        return Err(error);
+    }
+    let args = PyTuple::new(py, [future])?;
+    let handle = call::make_handle(slf, callback, args.clone(), Some(context))?;
+    report(slf, error, handle.as_any(), Some((callback, args.as_any())))
+}
+
+#[cold]
+fn report_step<'py>(
+    slf: &Bound<'py, EventLoop>,
+    error: PyErr,
+    task: &Bound<'py, Task>,
+) -> PyResult<()> {
+    if errors::leaves_the_loop(slf.py(), &error) {
+        return Err(error);
+    }
+    let handle = debug::handle_of(slf, Item::Step(names::owned(task.as_any())))?;
+    let callback = handle.getattr(intern!(slf.py(), "_callback"))?;
+    let args = handle.getattr(intern!(slf.py(), "_args"))?;
+    report(slf, error, &handle, Some((&callback, &args)))
+}

@@ -1,0 +1,8 @@
+//! `Future`: a result that will be there later. It knows of a loop only "call this soon".
+
+pub mod callbacks;
+pub mod future;
+pub mod iterator;
+pub mod methods;
+
+pub use future::{AsFuture, Future, FutureClass, FutureState, NativeFuture};

@@ -1,0 +1,375 @@
+//! The Python face of `Future`. Functions that Task shares are generic over the class.
+
+use std::ffi::c_int;
+
+use ferrio_capi::method::{Arguments, InitArguments, Members, Object};
+use ferrio_capi::signature::Signature;
+use ferrio_capi::{Class, NativeClass, State, Visit, context};
+use pyo3::exceptions::{PyAttributeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{DerefToPyAny, PyDict, PyString};
+use pyo3::{PyTypeInfo, ffi, intern};
+
+use super::future::{AsFuture, FutureClass, FutureState, Status};
+use super::iterator;
+use crate::errors;
+use crate::loop_state::EventLoop;
+use crate::names::{self, boolean, none};
+
+static FUTURE: Class<Future> = Class::new();
+
+/// `ferrio.Future`.
+#[derive(Debug)]
+pub struct Future;
+
+// SAFETY: empty slots, `None`, false and `Status::Pending` are all-zero.
+unsafe impl State for FutureState {
+    fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
+        Self::traverse(self, visit)
+    }
+
+    fn clear(&self, py: Python<'_>) {
+        Self::clear(self, py);
+    }
+}
+
+// SAFETY: the type object is the one that `create` made.
+unsafe impl PyTypeInfo for Future {
+    fn type_object_raw(_: Python<'_>) -> *mut ffi::PyTypeObject {
+        FUTURE.type_ptr()
+    }
+}
+
+impl DerefToPyAny for Future {}
+
+impl NativeClass for Future {
+    type State = FutureState;
+    const KEPT: usize = 256;
+
+    fn class() -> &'static Class<Self> {
+        &FUTURE
+    }
+
+    fn needs_finalizer(state: &FutureState) -> bool {
+        state.log_traceback.get()
+    }
+}
+
+impl FutureClass for Future {
+    fn future(state: &FutureState) -> &FutureState {
+        state
+    }
+}
+
+/// `object` as a Future when it is exactly one.
+#[inline]
+pub fn as_exact<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Future>> {
+    FUTURE.cast_exact(object)
+}
+
+/// `loop.create_future()`.
+pub fn new<'py>(event_loop: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, Future>> {
+    let py = event_loop.py();
+    let future = FUTURE.alloc(py)?;
+    if crate::loop_state::get(&event_loop.get().debug) {
+        future.as_future().state.reset(py, event_loop.as_any().clone())?;
+    } else {
+        future.as_future().state.begin(event_loop);
+    }
+    Ok(future)
+}
+
+static INIT: Signature<1> =
+    Signature { format: c"|$O:Future", names: [c"loop"], positional: 0, required: 0 };
+
+fn init<'py>(this: &Bound<'py, Future>, arguments: InitArguments<'_, 'py>) -> PyResult<()> {
+    let [event_loop] = INIT.parse_init(&arguments)?;
+    let event_loop = loop_or_default(this.py(), event_loop)?;
+    this.as_future().state.reset(this.py(), event_loop)
+}
+
+/// The loop that was named, or the current one.
+pub fn loop_or_default<'py>(
+    py: Python<'py>,
+    event_loop: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match event_loop {
+        Some(event_loop) if !event_loop.is_none() => Ok(event_loop),
+        _ => names::GET_EVENT_LOOP.get(py)?.call0(),
+    }
+}
+
+/// `result()`.
+pub fn result<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    this.as_future().result()
+}
+
+/// `exception()`. CPython: _asyncio_Future_exception_impl
+pub fn exception<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let py = this.py();
+    let state = this.as_future().state;
+    match state.status() {
+        Status::Pending if !state.event_loop.is_set() => {
+            Err(errors::invalid_state(py, "Future object is not initialized."))
+        }
+        Status::Pending => Err(errors::invalid_state(py, "Exception is not set.")),
+        Status::Cancelled => Err(PyErr::from_value(state.make_cancelled_error(py)?)),
+        Status::Result => Ok(none(py)),
+        Status::Exception => {
+            state.log_traceback.set(false);
+            Ok(state.value(py, Status::Exception).unwrap_or_else(|| none(py)))
+        }
+    }
+}
+
+fn set_result<'py>(this: &Bound<'py, Future>, value: &Bound<'py, PyAny>) -> Object<'py> {
+    this.as_future().set_result(value.clone())?;
+    Ok(none(this.py()))
+}
+
+fn set_exception<'py>(this: &Bound<'py, Future>, value: &Bound<'py, PyAny>) -> Object<'py> {
+    this.as_future().set_exception(value)?;
+    Ok(none(this.py()))
+}
+
+static ADD_DONE_CALLBACK: Signature<2> = Signature {
+    format: c"O|$O:add_done_callback",
+    names: [c"", c"context"],
+    positional: 1,
+    required: 1,
+};
+
+/// `add_done_callback(fn, /, *, context=<current>)`.
+pub fn add_done_callback<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    arguments: Arguments<'_, 'py>,
+) -> Object<'py> {
+    let py = this.py();
+    let [Some(callback), context] = ADD_DONE_CALLBACK.parse(&arguments)? else {
+        return Err(errors::uninitialized());
+    };
+    let future = this.as_future();
+    future.state.ensure_alive()?;
+    let context = match context {
+        Some(context) => context.clone(),
+        None => context::copy_current(py)?,
+    };
+    future.add_callback(callback, context)?;
+    Ok(none(py))
+}
+
+/// `remove_done_callback(fn)`: how many were removed.
+pub fn remove_done_callback<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    function: &Bound<'py, PyAny>,
+) -> Object<'py> {
+    let future = this.as_future();
+    future.state.ensure_alive()?;
+    let removed = future.state.callbacks.remove(function)?;
+    Ok(removed.into_pyobject(this.py())?.into_any())
+}
+
+static CANCEL: Signature<1> =
+    Signature { format: c"|O:cancel", names: [c"msg"], positional: 1, required: 0 };
+
+/// The `msg` of a `cancel(msg=None)` call.
+pub fn cancel_message<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let [message] = CANCEL.parse(arguments)?;
+    Ok(message.filter(|message| !message.is_none()).cloned())
+}
+
+fn cancel<'py>(this: &Bound<'py, Future>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    let message = cancel_message(&arguments)?;
+    let future = this.as_future();
+    future.state.ensure_alive()?;
+    Ok(boolean(this.py(), future.cancel(message)?))
+}
+
+fn cancelled<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    Ok(boolean(this.py(), this.as_future().state.status() == Status::Cancelled))
+}
+
+fn done<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    Ok(boolean(this.py(), !this.as_future().state.is_pending()))
+}
+
+fn get_loop<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    this.as_future().state.event_loop.get(this.py()).ok_or_else(errors::uninitialized)
+}
+
+fn make_cancelled_error<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    this.as_future().state.make_cancelled_error(this.py())
+}
+
+fn get_state<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let py = this.py();
+    let state = this.as_future().state;
+    state.ensure_alive()?;
+    let name: &Bound<'py, PyString> = match state.status() {
+        Status::Pending => intern!(py, "PENDING"),
+        Status::Cancelled => intern!(py, "CANCELLED"),
+        Status::Result | Status::Exception => intern!(py, "FINISHED"),
+    };
+    Ok(name.as_any().clone())
+}
+
+fn get_loop_attribute<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    Ok(this.as_future().state.event_loop.get_or_none(this.py()))
+}
+
+fn get_callbacks<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let py = this.py();
+    let state = this.as_future().state;
+    state.ensure_alive()?;
+    state.callbacks.to_list(py, |task| task.call_method0(intern!(py, "get_context")))
+}
+
+fn get_result<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let value = this.as_future().state.value(this.py(), Status::Result);
+    Ok(value.unwrap_or_else(|| none(this.py())))
+}
+
+fn get_exception<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let value = this.as_future().state.value(this.py(), Status::Exception);
+    Ok(value.unwrap_or_else(|| none(this.py())))
+}
+
+fn get_source_traceback<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let py = this.py();
+    Ok(this.as_future().state.source_traceback(py).unwrap_or_else(|| none(py)))
+}
+
+fn get_cancel_message<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let py = this.py();
+    Ok(this.as_future().state.cancel_message(py).unwrap_or_else(|| none(py)))
+}
+
+fn set_cancel_message<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let value = value.ok_or_else(cannot_delete)?;
+    this.as_future().state.set_cancel_message(this.py(), Some(value.clone()));
+    Ok(())
+}
+
+fn get_blocking<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let state = this.as_future().state;
+    Ok(boolean(this.py(), state.event_loop.is_set() && state.blocking.get()))
+}
+
+fn set_blocking<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let state = this.as_future().state;
+    state.ensure_alive()?;
+    state.blocking.set(value.ok_or_else(cannot_delete)?.is_truthy()?);
+    Ok(())
+}
+
+fn get_log_traceback<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    let state = this.as_future().state;
+    state.ensure_alive()?;
+    Ok(boolean(this.py(), state.log_traceback.get()))
+}
+
+fn set_log_traceback<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    if value.ok_or_else(cannot_delete)?.is_truthy()? {
+        return Err(PyValueError::new_err("_log_traceback can only be set to False"));
+    }
+    this.as_future().state.log_traceback.set(false);
+    Ok(())
+}
+
+fn cannot_delete() -> PyErr {
+    PyAttributeError::new_err("cannot delete attribute")
+}
+
+fn repr<'py>(this: &Bound<'py, Future>) -> Object<'py> {
+    this.as_future().state.ensure_alive()?;
+    names::FUTURE_REPR.get(this.py())?.call1((this.as_any(),))
+}
+
+/// tp_finalize: reports an exception that nobody retrieved. CPython: FutureObj_finalize
+pub fn finalize<C: FutureClass>(this: &Bound<'_, C>) -> PyResult<()> {
+    let py = this.py();
+    let state = this.as_future().state;
+    if !state.log_traceback.replace(false) {
+        return Ok(());
+    }
+    let Some(event_loop) = state.event_loop.get(py) else { return Ok(()) };
+    let report = PyDict::new(py);
+    let name = this.get_type().name()?;
+    report.set_item("message", format!("{name} exception was never retrieved"))?;
+    report.set_item("exception", state.value(py, Status::Exception))?;
+    report.set_item("future", this.as_any())?;
+    if let Some(stack) = state.source_traceback(py) {
+        report.set_item("source_traceback", stack)?;
+    }
+    event_loop.call_method1(intern!(py, "call_exception_handler"), (report,))?;
+    Ok(())
+}
+
+/// The methods and properties that Future and Task share.
+pub fn members<C: FutureClass>() -> Members {
+    Members::default()
+        .noargs::<C, _>(c"result", result::<C>, c"Return the result, or raise the exception.")
+        .noargs::<C, _>(c"exception", exception::<C>, c"Return the exception that was set, or None.")
+        .keywords::<C, _>(
+            c"add_done_callback",
+            add_done_callback::<C>,
+            c"Add a callback to be run when the future becomes done.",
+        )
+        .one::<C, _>(
+            c"remove_done_callback",
+            remove_done_callback::<C>,
+            c"Remove all instances of a callback; return how many there were.",
+        )
+        .noargs::<C, _>(c"cancelled", cancelled::<C>, c"Return True if the future was cancelled.")
+        .noargs::<C, _>(c"done", done::<C>, c"Return True if the future is done.")
+        .noargs::<C, _>(c"get_loop", get_loop::<C>, c"Return the event loop the future is bound to.")
+        .noargs::<C, _>(
+            c"_make_cancelled_error",
+            make_cancelled_error::<C>,
+            c"Create the CancelledError to raise if the future is cancelled.",
+        )
+        .class_getitem()
+        .get::<C, _>(c"_state", get_state::<C>)
+        .get::<C, _>(c"_loop", get_loop_attribute::<C>)
+        .get::<C, _>(c"_callbacks", get_callbacks::<C>)
+        .get::<C, _>(c"_result", get_result::<C>)
+        .get::<C, _>(c"_exception", get_exception::<C>)
+        .get::<C, _>(c"_source_traceback", get_source_traceback::<C>)
+        .get_set::<C, _, _>(c"_cancel_message", get_cancel_message::<C>, set_cancel_message::<C>)
+        .get_set::<C, _, _>(c"_asyncio_future_blocking", get_blocking::<C>, set_blocking::<C>)
+        .get_set::<C, _, _>(c"_log_traceback", get_log_traceback::<C>, set_log_traceback::<C>)
+        .unary_slot::<C, _>(ffi::Py_tp_iter, iterator::new::<C>)
+        .unary_slot::<C, _>(ffi::Py_am_await, iterator::new::<C>)
+}
+
+/// Makes the types of this folder.
+pub fn create(py: Python<'_>) -> PyResult<()> {
+    iterator::create(py)?;
+    let members = members::<Future>()
+        .init::<Future, _>(init)
+        .one::<Future, _>(c"set_result", set_result, c"Mark the future done and set its result.")
+        .one::<Future, _>(
+            c"set_exception",
+            set_exception,
+            c"Mark the future done and set an exception.",
+        )
+        .keywords::<Future, _>(
+            c"cancel",
+            cancel,
+            c"Cancel the future and schedule its callbacks; False when it is already done.",
+        )
+        .unary_slot::<Future, _>(ffi::Py_tp_repr, repr)
+        .finalize::<Future, _>(finalize::<Future>)
+        .doc(c"A result that will be there later; see asyncio.Future.");
+    let base = names::STOCK_FUTURE.class(py)?;
+    FUTURE.create(py, c"ferrio.Future", base, members.into_slots())
+}

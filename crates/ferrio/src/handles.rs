@@ -1,0 +1,342 @@
+//! `Handle` and `TimerHandle`: native subclasses of asyncio's. Their fields are the very `__slots__`
+//! of the base class, so every inherited method, repr and comparison works on them; native are
+//! creation, `cancel` and the execution by the loop.
+//!
+//! Fields: `_callback`, `_args`, `_context`, `_loop`, `_cancelled`, `_repr`, `_source_traceback` in
+//! the base's slots, and `_scheduled` for a TimerHandle. Only `_when` lies elsewhere: as a double in
+//! the native state, and in its slot too when the caller gave something else than a float.
+//! Shutdown: freeing a handle frees its slots. A scheduled TimerHandle is owned by the loop's heap,
+//! so it cannot be freed while its key is live.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+
+use ferrio_capi::method::{Members, Object};
+use ferrio_capi::slots::Member;
+use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, context};
+use ferrio_core::timers::TimerKey;
+use pyo3::prelude::*;
+use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
+use pyo3::{PyTypeInfo, ffi};
+
+use crate::names::{self, boolean, none};
+
+static CALLBACK: Member = Member::new(c"_callback");
+static ARGS: Member = Member::new(c"_args");
+static CONTEXT: Member = Member::new(c"_context");
+static LOOP: Member = Member::new(c"_loop");
+static CANCELLED: Member = Member::new(c"_cancelled");
+static REPR: Member = Member::new(c"_repr");
+static SOURCE_TRACEBACK: Member = Member::new(c"_source_traceback");
+static SCHEDULED: Member = Member::new(c"_scheduled");
+static WHEN: Member = Member::new(c"_when");
+
+static HANDLE: Class<Handle> = Class::new();
+static TIMER_HANDLE: Class<TimerHandle> = Class::new();
+
+/// A callback that the loop is to call: `ferrio.Handle`.
+#[derive(Debug)]
+pub struct Handle;
+
+/// A callback that the loop is to call at a time: `ferrio.TimerHandle`.
+#[derive(Debug)]
+pub struct TimerHandle;
+
+/// A Handle has no state beside its slots.
+#[derive(Debug)]
+pub struct HandleState;
+
+/// What a TimerHandle adds to its slots.
+#[derive(Debug)]
+pub struct TimerHandleState {
+    /// The deadline in seconds of the loop's clock, as the heap orders it.
+    when: Cell<f64>,
+    /// Where the loop's heap holds this handle. Means something only while `_scheduled` is true.
+    key: Cell<TimerKey>,
+}
+
+// SAFETY: no bytes.
+unsafe impl State for HandleState {
+    fn traverse(&self, _: &Visit) -> Result<(), c_int> {
+        Ok(())
+    }
+
+    fn clear(&self, _: Python<'_>) {}
+}
+
+// SAFETY: a double and two integers: zero is a value of each.
+unsafe impl State for TimerHandleState {
+    fn traverse(&self, _: &Visit) -> Result<(), c_int> {
+        Ok(())
+    }
+
+    fn clear(&self, _: Python<'_>) {}
+}
+
+// SAFETY: the type object is the one that `create` made; instances are recognised by it.
+unsafe impl PyTypeInfo for Handle {
+    fn type_object_raw(_: Python<'_>) -> *mut ffi::PyTypeObject {
+        HANDLE.type_ptr()
+    }
+}
+
+// SAFETY: as for Handle.
+unsafe impl PyTypeInfo for TimerHandle {
+    fn type_object_raw(_: Python<'_>) -> *mut ffi::PyTypeObject {
+        TIMER_HANDLE.type_ptr()
+    }
+}
+
+impl DerefToPyAny for Handle {}
+
+impl NativeClass for Handle {
+    type State = HandleState;
+    const KEPT: usize = 256;
+
+    fn class() -> &'static Class<Self> {
+        &HANDLE
+    }
+
+    fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
+        COMMON_SLOTS.iter().try_for_each(|member| visit.slot(slot_of(member, object)))
+    }
+
+    fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
+        COMMON_SLOTS.iter().for_each(|member| drop(slot_of(member, object).take(py)));
+    }
+}
+
+impl DerefToPyAny for TimerHandle {}
+
+impl NativeClass for TimerHandle {
+    type State = TimerHandleState;
+    const KEPT: usize = 256;
+
+    fn class() -> &'static Class<Self> {
+        &TIMER_HANDLE
+    }
+
+    fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
+        Handle::traverse_base(object, visit)?;
+        visit.slot(slot_of(&SCHEDULED, object))?;
+        visit.slot(slot_of(&WHEN, object))
+    }
+
+    fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
+        Handle::clear_base(object, py);
+        drop(slot_of(&SCHEDULED, object).take(py));
+        drop(slot_of(&WHEN, object).take(py));
+    }
+}
+
+static COMMON_SLOTS: [&Member; 7] =
+    [&CALLBACK, &ARGS, &CONTEXT, &LOOP, &CANCELLED, &REPR, &SOURCE_TRACEBACK];
+
+/// A slot of a handle.
+fn slot_of<'a>(member: &Member, handle: *mut ffi::PyObject) -> &'a Slot {
+    // SAFETY: this module calls it with instances of Handle or TimerHandle only, whose base class
+    // every member was located in before the types were made.
+    unsafe { member.of(handle) }
+}
+
+/// What both classes share: the fields that the loop reads and writes.
+pub trait AnyHandle<'py> {
+    /// The object's address.
+    fn address(&self) -> *mut ffi::PyObject;
+
+    /// `_callback`.
+    fn callback(&self) -> &Slot {
+        slot_of(&CALLBACK, self.address())
+    }
+
+    /// `_args`.
+    fn args(&self) -> &Slot {
+        slot_of(&ARGS, self.address())
+    }
+
+    /// `_context`.
+    fn context(&self) -> &Slot {
+        slot_of(&CONTEXT, self.address())
+    }
+
+    /// `_loop`.
+    fn event_loop(&self) -> &Slot {
+        slot_of(&LOOP, self.address())
+    }
+
+    /// `_source_traceback`.
+    fn source_traceback(&self) -> &Slot {
+        slot_of(&SOURCE_TRACEBACK, self.address())
+    }
+
+    /// `_repr`.
+    fn kept_repr(&self) -> &Slot {
+        slot_of(&REPR, self.address())
+    }
+
+    /// Whether `_cancelled` is True.
+    fn is_cancelled(&self) -> bool {
+        // SAFETY: reads the address of the singleton.
+        slot_of(&CANCELLED, self.address()).as_ptr() == unsafe { ffi::Py_True() }
+    }
+
+    /// Sets `_cancelled` and forgets the callback. CPython: Handle.cancel
+    fn mark_cancelled(&self, py: Python<'py>) {
+        slot_of(&CANCELLED, self.address()).set(boolean(py, true));
+        self.callback().set(none(py));
+        self.args().set(none(py));
+    }
+}
+
+impl<'py> AnyHandle<'py> for Bound<'py, Handle> {
+    fn address(&self) -> *mut ffi::PyObject {
+        self.as_ptr()
+    }
+}
+
+impl<'py> AnyHandle<'py> for Bound<'py, TimerHandle> {
+    fn address(&self) -> *mut ffi::PyObject {
+        self.as_ptr()
+    }
+}
+
+/// What a handle is made of.
+#[derive(Debug)]
+pub struct Parts<'a, 'py> {
+    /// The function to call.
+    pub callback: &'a Bound<'py, PyAny>,
+    /// Its positional arguments.
+    pub args: Bound<'py, PyTuple>,
+    /// The loop it belongs to.
+    pub event_loop: &'a Bound<'py, PyAny>,
+    /// The context to call it in; a copy of the current one when None.
+    pub context: Option<Bound<'py, PyAny>>,
+}
+
+/// A Handle outside of debug mode (no source traceback).
+pub fn new_handle<'py>(py: Python<'py>, parts: Parts<'_, 'py>) -> PyResult<Bound<'py, Handle>> {
+    let handle = HANDLE.alloc(py)?;
+    fill(py, &handle, parts)?;
+    Ok(handle)
+}
+
+/// A TimerHandle outside of debug mode, not scheduled yet. `given` is the caller's deadline when it
+/// is not a plain float: `_when` shows it as it came.
+pub fn new_timer_handle<'py>(
+    py: Python<'py>,
+    when: f64,
+    given: Option<Bound<'py, PyAny>>,
+    parts: Parts<'_, 'py>,
+) -> PyResult<Bound<'py, TimerHandle>> {
+    let handle = TIMER_HANDLE.alloc(py)?;
+    fill(py, &handle, parts)?;
+    handle.state().when.set(when);
+    slot_of(&SCHEDULED, handle.as_ptr()).set(boolean(py, false));
+    slot_of(&WHEN, handle.as_ptr()).replace(py, given);
+    Ok(handle)
+}
+
+// CPython: Handle.__init__
+fn fill<'py, H: AnyHandle<'py>>(py: Python<'py>, handle: &H, parts: Parts<'_, 'py>) -> PyResult<()> {
+    let context = match parts.context {
+        Some(context) if !context.is_none() => context,
+        _ => context::copy_current(py)?,
+    };
+    handle.context().set(context);
+    handle.event_loop().set(parts.event_loop.clone());
+    handle.callback().set(parts.callback.clone());
+    handle.args().set(parts.args);
+    slot_of(&CANCELLED, handle.address()).set(boolean(py, false));
+    handle.kept_repr().set(none(py));
+    handle.source_traceback().set(none(py));
+    Ok(())
+}
+
+/// What the loop does with a TimerHandle beside calling it.
+pub trait Timed {
+    /// The deadline in seconds of the loop's clock.
+    fn when(&self) -> f64;
+
+    /// Notes that the heap holds the handle at `key`.
+    fn enter_heap(&self, key: TimerKey);
+
+    /// Notes that the heap no longer holds it.
+    fn leave_heap(&self);
+
+    /// Where the heap holds it, if it does.
+    fn key(&self) -> Option<TimerKey>;
+}
+
+impl Timed for Bound<'_, TimerHandle> {
+    fn when(&self) -> f64 {
+        self.state().when.get()
+    }
+
+    fn enter_heap(&self, key: TimerKey) {
+        self.state().key.set(key);
+        slot_of(&SCHEDULED, self.as_ptr()).set(boolean(self.py(), true));
+    }
+
+    fn leave_heap(&self) {
+        slot_of(&SCHEDULED, self.as_ptr()).set(boolean(self.py(), false));
+    }
+
+    fn key(&self) -> Option<TimerKey> {
+        // SAFETY: reads the address of the singleton.
+        let scheduled = slot_of(&SCHEDULED, self.as_ptr()).as_ptr() == unsafe { ffi::Py_True() };
+        scheduled.then(|| self.state().key.get())
+    }
+}
+
+/// `object` as a Handle when it is exactly one.
+#[inline]
+pub fn as_handle<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Handle>> {
+    HANDLE.cast_exact(object)
+}
+
+/// `object` as a TimerHandle when it is exactly one.
+#[inline]
+pub fn as_timer_handle<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, TimerHandle>> {
+    TIMER_HANDLE.cast_exact(object)
+}
+
+fn get_when<'py>(this: &Bound<'py, TimerHandle>) -> Object<'py> {
+    let py = this.py();
+    let given = slot_of(&WHEN, this.as_ptr()).get(py);
+    Ok(given.unwrap_or_else(|| PyFloat::new(py, this.when()).into_any()))
+}
+
+fn set_when<'py>(this: &Bound<'py, TimerHandle>, value: Option<&Bound<'py, PyAny>>) -> PyResult<()> {
+    let Some(value) = value else {
+        return Err(pyo3::exceptions::PyAttributeError::new_err("_when"));
+    };
+    this.state().when.set(value.extract::<f64>()?);
+    let given = (!value.is_exact_instance_of::<PyFloat>()).then(|| value.clone());
+    slot_of(&WHEN, this.as_ptr()).replace(this.py(), given);
+    Ok(())
+}
+
+/// Makes both types. Cancelling needs the loop, so the functions that do it come from above.
+pub fn create<F, G>(py: Python<'_>, cancel_handle: F, cancel_timer: G) -> PyResult<()>
+where
+    F: for<'py> Fn(&Bound<'py, Handle>) -> Object<'py> + Copy,
+    G: for<'py> Fn(&Bound<'py, TimerHandle>) -> Object<'py> + Copy,
+{
+    let handle = names::HANDLE.class(py)?;
+    let timer = names::TIMER_HANDLE.class(py)?;
+    for member in COMMON_SLOTS {
+        member.locate(handle)?;
+    }
+    SCHEDULED.locate(timer)?;
+    WHEN.locate(timer)?;
+    let cancel_doc = c"Cancel the callback: it will not be called.";
+    let members = Members::default()
+        .noargs::<Handle, _>(c"cancel", cancel_handle, cancel_doc)
+        .doc(c"Object returned by callback registration methods.");
+    HANDLE.create(py, c"ferrio.Handle", handle, members.into_slots())?;
+    let members = Members::default()
+        .noargs::<TimerHandle, _>(c"cancel", cancel_timer, cancel_doc)
+        .get_set::<TimerHandle, _, _>(c"_when", get_when, set_when)
+        .doc(c"Object returned by timed callback registration methods.");
+    TIMER_HANDLE.create(py, c"ferrio.TimerHandle", timer, members.into_slots())
+}

@@ -1,0 +1,55 @@
+//! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
+//! to high: names, errors, handles, loop_state, futures, tasks, event_loop; each uses lower ones only.
+
+mod errors;
+mod event_loop;
+mod futures;
+mod handles;
+mod loop_state;
+mod names;
+mod tasks;
+
+use pyo3::prelude::*;
+
+/// The native part of Ferrio; import `ferrio` instead.
+#[pymodule(gil_used = true)]
+mod _ferrio {
+    use std::collections::BTreeMap;
+
+    use pyo3::PyTypeInfo;
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::event_loop::selector::EpollSelector;
+    #[pymodule_export]
+    use crate::loop_state::EventLoop;
+    #[pymodule_export]
+    use crate::tasks::sleep::sleep;
+
+    /// How this extension was built: version, profile, Python, reactor.
+    #[pyfunction]
+    fn build_info() -> BTreeMap<&'static str, &'static str> {
+        BTreeMap::from([
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
+            ("reactor", "epoll"),
+        ])
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        crate::handles::create(
+            py,
+            crate::event_loop::call::cancel_handle,
+            crate::event_loop::call::cancel_timer,
+        )?;
+        crate::futures::methods::create(py)?;
+        crate::tasks::methods::create(py)?;
+        crate::tasks::sleep::create(py)?;
+        module.add("Handle", crate::handles::Handle::type_object(py))?;
+        module.add("TimerHandle", crate::handles::TimerHandle::type_object(py))?;
+        module.add("Future", crate::futures::Future::type_object(py))?;
+        module.add("Task", crate::tasks::Task::type_object(py))
+    }
+}

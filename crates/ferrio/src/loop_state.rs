@@ -1,0 +1,275 @@
+//! `struct EventLoop` and the calls on it that tasks, futures and handles need: "call this soon",
+//! "wake this at". What a user sees of the loop is built on top, in `event_loop`.
+//!
+//! State: open or closed; when open, running or not (`thread` is set); when running, stopping or not.
+//! Fields: `ready`, `timers` and `interests` own what is to be called. `current` mirrors what this
+//! loop has put into asyncio's table of current tasks.
+//! Safety: no borrow of a `GilCell` is held over a call that can run Python code; what was taken out
+//! is dropped after the borrow.
+//! Shutdown: `close` empties the three queues; dropping the loop does the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use ferrio_capi::weak_list::WeakList;
+use ferrio_capi::{GilCell, Ref, call, runtime};
+use ferrio_core::reactor::{Events, Interests, Poller};
+use ferrio_core::ready::Ready;
+use ferrio_core::timers::{TimerKey, Timers};
+use ferrio_core::wake::{Wake, WakeFlag};
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit, intern};
+
+use crate::{errors, names};
+
+/// One thing that is to be run.
+#[derive(Debug)]
+pub enum Item {
+    /// A Handle, TimerHandle, or anything with a `_run` method.
+    Handle(Ref),
+    /// A native task takes its next step.
+    Step(Ref),
+    /// A native task takes its next step by raising this exception in its coroutine.
+    Throw { task: Ref, exception: Ref },
+    /// A native task takes its next step because this native future is done.
+    Wakeup { task: Ref, future: Ref },
+    /// A done-callback of a native future.
+    Callback { callback: Ref, future: Ref, context: Ref },
+    /// The timer of a native sleep has fired.
+    Awaken(Ref),
+}
+
+/// The native part of an event loop, the first base of `ferrio.EventLoop`.
+#[pyclass(module = "ferrio._ferrio", name = "EventLoop", subclass, frozen)]
+#[derive(Debug)]
+pub struct EventLoop {
+    pub ready: GilCell<Ready<Item>>,
+    /// Payloads are TimerHandles and native sleeps.
+    pub timers: GilCell<Timers<Ref>>,
+    /// Payloads are Handles.
+    pub interests: GilCell<Interests<Ref>>,
+    /// None once the loop is closed.
+    pub poller: GilCell<Option<Arc<Poller>>>,
+    /// The buffer that the next poll fills; taken out while a poll is under way.
+    pub events: GilCell<Option<Events>>,
+    /// `monotonic()` at the end of the last poll.
+    pub polled_at: AtomicU64,
+    pub wake: WakeFlag,
+    /// `_task_factory`.
+    pub task_factory: GilCell<Option<Ref>>,
+    /// `_debug`. While set, everything goes through Handles with tracebacks.
+    pub debug: AtomicBool,
+    pub closed: AtomicBool,
+    pub stopping: AtomicBool,
+    /// The thread that runs the loop (`threading.get_ident()`), 0 when none does.
+    pub thread: AtomicU64,
+    /// A subclass or an assigned attribute replaces `call_soon`: tasks and futures must go through it.
+    pub call_soon_overridden: AtomicBool,
+    /// The same for `time`.
+    pub time_overridden: AtomicBool,
+    /// asyncio's table of current tasks holds the native task that stepped last, though no step is
+    /// under way. Cleared before anything else than a native step runs.
+    pub lingering: AtomicBool,
+    /// A turn is running its batch: what lingers will be settled.
+    pub in_batch: AtomicBool,
+    /// The unfinished native tasks of this loop, for `asyncio.all_tasks()`.
+    pub tasks: GilCell<WeakList>,
+}
+
+impl EventLoop {
+    /// An open loop that does not run.
+    ///
+    /// # Errors
+    /// OSError when the kernel has no descriptor left.
+    pub fn create() -> std::io::Result<Self> {
+        Ok(Self {
+            ready: GilCell::new(Ready::new()),
+            timers: GilCell::new(Timers::new()),
+            interests: GilCell::new(Interests::new()),
+            poller: GilCell::new(Some(Arc::new(Poller::new()?))),
+            events: GilCell::new(None),
+            polled_at: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
+            task_factory: GilCell::new(None),
+            wake: WakeFlag::new(),
+            debug: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            thread: AtomicU64::new(0),
+            call_soon_overridden: AtomicBool::new(false),
+            time_overridden: AtomicBool::new(false),
+            lingering: AtomicBool::new(false),
+            in_batch: AtomicBool::new(false),
+            tasks: GilCell::new(WeakList::new()),
+        })
+    }
+
+    /// Queues an item behind everything that is ready.
+    #[inline]
+    pub fn push(&self, py: Python<'_>, item: Item) {
+        self.ready.borrow_mut(py).push(item);
+    }
+
+    /// Whether tasks and futures may queue items directly, without calling `call_soon`: nobody
+    /// replaced it, the loop is open, and debug mode wants no Handle.
+    #[inline]
+    pub fn takes_items(&self) -> bool {
+        !(get(&self.debug) || get(&self.call_soon_overridden) || get(&self.closed))
+    }
+
+    /// # Errors
+    /// RuntimeError when the loop is closed.
+    #[inline]
+    pub fn check_closed(&self) -> PyResult<()> {
+        if get(&self.closed) { Err(errors::loop_closed()) } else { Ok(()) }
+    }
+
+    /// # Errors
+    /// RuntimeError when another thread runs the loop. CPython: BaseEventLoop._check_thread
+    pub fn check_thread(&self) -> PyResult<()> {
+        match self.thread.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            thread if thread == runtime::thread_ident() => Ok(()),
+            _ => Err(errors::wrong_thread()),
+        }
+    }
+
+    /// Wakes the loop when it sleeps in the poll.
+    ///
+    /// # Errors
+    /// OSError from the eventfd.
+    pub fn interrupt_sleep(&self, py: Python<'_>) -> PyResult<()> {
+        match (self.wake.request(), &*self.poller.borrow_mut(py)) {
+            (Wake::Write, Some(poller)) => Ok(poller.wake()?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts something into the heap: a TimerHandle or a native sleep.
+    #[inline]
+    pub fn push_timer(&self, py: Python<'_>, when: f64, payload: Ref) -> TimerKey {
+        self.timers.borrow_mut(py).push(when, payload)
+    }
+
+    /// Takes a timer out of the heap before its time.
+    #[inline]
+    pub fn cancel_timer(&self, py: Python<'_>, key: TimerKey) {
+        let cancelled = self.timers.borrow_mut(py).cancel(key);
+        drop(cancelled);
+    }
+}
+
+/// Reads a flag that only attached threads touch.
+#[inline]
+pub fn get(flag: &AtomicBool) -> bool {
+    flag.load(Ordering::Relaxed)
+}
+
+/// Writes such a flag.
+#[inline]
+pub fn set(flag: &AtomicBool, value: bool) {
+    flag.store(value, Ordering::Relaxed);
+}
+
+/// `object` as a loop of ours, subclasses included.
+#[inline]
+pub fn as_native<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, EventLoop>> {
+    object.cast::<EventLoop>().ok()
+}
+
+/// `loop.call_soon(callback, *args, context=context)` through Python, for loops that are not ours or
+/// that watch their calls.
+pub fn call_soon<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    callback: &Bound<'py, PyAny>,
+    args: &[&Bound<'py, PyAny>],
+    context: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = event_loop.py();
+    let mut all = Vec::with_capacity(args.len() + 1);
+    all.push(callback);
+    all.extend_from_slice(args);
+    let name = intern!(py, "call_soon");
+    call::call_method_in_context(event_loop, name, &all, context, names::context_keyword(py))?;
+    Ok(())
+}
+
+/// Whether `loop.get_debug()` is true, without the call when the loop is ours.
+pub fn is_debug(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match as_native(event_loop) {
+        Some(native) => Ok(get(&native.get().debug)),
+        None => event_loop.call_method0(intern!(event_loop.py(), "get_debug"))?.is_truthy(),
+    }
+}
+
+impl EventLoop {
+    /// Shows every owned reference to the collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let items = self.ready.inspect(|ready| ready.iter().try_for_each(|item| item.visit(visit)));
+        let timers = self.timers.inspect(|timers| {
+            timers.iter().try_for_each(|(_, timer)| visit.call(timer.as_py()))
+        });
+        let interests = self.interests.inspect(|interests| {
+            interests.iter().try_for_each(|(_, reader, writer)| {
+                reader.into_iter().chain(writer).try_for_each(|handle| visit.call(handle.as_py()))
+            })
+        });
+        let factory = self.task_factory.inspect(|factory| {
+            factory.iter().try_for_each(|factory| visit.call(factory.as_py()))
+        });
+        [items, timers, interests, factory].into_iter().flatten().collect()
+    }
+
+    /// Drops everything that is queued. What a drop runs may queue again; that is dropped with the
+    /// loop.
+    pub fn discard_queues(&self, py: Python<'_>) {
+        let ready = self.ready.borrow_mut(py).take_all();
+        drop(ready);
+        let timers = self.timers.borrow_mut(py).take_all();
+        for timer in timers {
+            let timer = timer.into_bound(py);
+            if let Some(handle) = crate::handles::as_timer_handle(&timer) {
+                crate::handles::Timed::leave_heap(handle);
+            }
+        }
+        let interests = self.interests.borrow_mut(py).take_all();
+        drop(interests);
+        let factory = self.task_factory.borrow_mut(py).take();
+        drop(factory);
+    }
+}
+
+impl Item {
+    /// The same item with references of its own.
+    pub fn duplicate(&self, py: Python<'_>) -> Self {
+        let copy = |reference: &Ref| Ref::new(reference.bind(py));
+        match self {
+            Self::Handle(handle) => Self::Handle(copy(handle)),
+            Self::Step(task) => Self::Step(copy(task)),
+            Self::Throw { task, exception } => {
+                Self::Throw { task: copy(task), exception: copy(exception) }
+            }
+            Self::Wakeup { task, future } => {
+                Self::Wakeup { task: copy(task), future: copy(future) }
+            }
+            Self::Callback { callback, future, context } => Self::Callback {
+                callback: copy(callback),
+                future: copy(future),
+                context: copy(context),
+            },
+            Self::Awaken(sleep) => Self::Awaken(copy(sleep)),
+        }
+    }
+
+    fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let (first, second, third) = match self {
+            Self::Handle(handle) => (handle, None, None),
+            Self::Step(task) => (task, None, None),
+            Self::Throw { task, exception } => (task, Some(exception), None),
+            Self::Wakeup { task, future } => (task, Some(future), None),
+            Self::Callback { callback, future, context } => (callback, Some(future), Some(context)),
+            Self::Awaken(sleep) => (sleep, None, None),
+        };
+        visit.call(first.as_py())?;
+        second.into_iter().chain(third).try_for_each(|reference| visit.call(reference.as_py()))
+    }
+}

@@ -1,0 +1,110 @@
+//! Names and objects of the interpreter's own asyncio that the hot paths use, looked up once.
+
+use ferrio_capi::Ref;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple, PyType};
+
+/// An attribute of a module, imported at first use and kept.
+pub struct Imported {
+    module: &'static str,
+    attribute: &'static str,
+    object: PyOnceLock<Py<PyAny>>,
+}
+
+impl Imported {
+    const fn new(module: &'static str, attribute: &'static str) -> Self {
+        Self { module, attribute, object: PyOnceLock::new() }
+    }
+
+    /// The object.
+    ///
+    /// # Errors
+    /// What the first import raises.
+    #[inline]
+    pub fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        self.object.import(py, self.module, self.attribute)
+    }
+
+    /// The object, which is a class.
+    ///
+    /// # Errors
+    /// What the first import raises; TypeError when it is no class.
+    pub fn class<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyType>> {
+        Ok(self.get(py)?.cast::<PyType>()?)
+    }
+}
+
+macro_rules! imported {
+    ($($(#[$cfg:meta])* $name:ident = $module:literal . $attribute:literal;)*) => {
+        $($(#[$cfg])* pub static $name: Imported = Imported::new($module, $attribute);)*
+    };
+}
+
+imported! {
+    HANDLE = "asyncio.events"."Handle";
+    TIMER_HANDLE = "asyncio.events"."TimerHandle";
+    STOCK_FUTURE = "_asyncio"."Future";
+    STOCK_TASK = "_asyncio"."Task";
+    CANCELLED_ERROR = "asyncio.exceptions"."CancelledError";
+    INVALID_STATE_ERROR = "asyncio.exceptions"."InvalidStateError";
+    GET_EVENT_LOOP = "asyncio.events"."get_event_loop";
+    GET_RUNNING_LOOP = "_asyncio"."_get_running_loop";
+    SET_RUNNING_LOOP = "_asyncio"."_set_running_loop";
+    SET_RESULT_UNLESS_CANCELLED = "asyncio.futures"."_set_result_unless_cancelled";
+    GET_LOOP = "asyncio.futures"."_get_loop";
+    IS_COROUTINE = "asyncio.coroutines"."iscoroutine";
+    IS_COROUTINE_FUNCTION = "asyncio.coroutines"."iscoroutinefunction";
+    FORMAT_CALLBACK_SOURCE = "asyncio.format_helpers"."_format_callback_source";
+    FORMAT_HANDLE = "asyncio.base_events"."_format_handle";
+    TRACEBACK_EXTRACT_STACK = "traceback"."extract_stack";
+    FUTURE_REPR = "asyncio.base_futures"."_future_repr";
+    TASK_REPR = "asyncio.base_tasks"."_task_repr";
+    TASK_GET_STACK = "asyncio.base_tasks"."_task_get_stack";
+    TASK_PRINT_STACK = "asyncio.base_tasks"."_task_print_stack";
+    REGISTER_TASK = "_asyncio"."_register_task";
+    #[cfg(Py_3_12)]
+    REGISTER_EAGER_TASK = "_asyncio"."_register_eager_task";
+    #[cfg(Py_3_12)]
+    UNREGISTER_EAGER_TASK = "_asyncio"."_unregister_eager_task";
+    #[cfg(Py_3_12)]
+    SWAP_CURRENT_TASK = "_asyncio"."_swap_current_task";
+    #[cfg(Py_3_14)]
+    UNREGISTER_TASK = "_asyncio"."_unregister_task";
+    #[cfg(Py_3_14)]
+    CURRENT_TASK = "_asyncio"."current_task";
+    #[cfg(not(Py_3_14))]
+    CURRENT_TASKS = "_asyncio"."_current_tasks";
+    SELECTOR_EVENT_LOOP = "asyncio"."SelectorEventLoop";
+    ASYNCIO_LOGGER = "asyncio.log"."logger";
+    GET_ASYNCGEN_HOOKS = "sys"."get_asyncgen_hooks";
+    SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
+    FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
+    SELECTOR_KEY = "selectors"."SelectorKey";
+}
+
+/// The interned tuple `("context",)`, the keyword names of a `call_soon` with a context.
+pub fn context_keyword(py: Python<'_>) -> &Bound<'_, PyTuple> {
+    static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
+    NAMES
+        .get_or_init(py, || {
+            let name = PyString::intern(py, "context");
+            PyTuple::new(py, [name]).expect("a tuple of one string needs only memory").unbind()
+        })
+        .bind(py)
+}
+
+/// A stored reference to None, for slots that stock initialises with it.
+pub fn none(py: Python<'_>) -> Bound<'_, PyAny> {
+    py.None().into_bound(py)
+}
+
+/// True or False as an object.
+pub fn boolean(py: Python<'_>, value: bool) -> Bound<'_, PyAny> {
+    pyo3::types::PyBool::new(py, value).to_owned().into_any()
+}
+
+/// An owned reference out of a borrowed one.
+pub fn owned(object: &Bound<'_, PyAny>) -> Ref {
+    Ref::new(object.clone())
+}

@@ -1,0 +1,13 @@
+//! `Task`: a coroutine that a loop drives step by step.
+
+pub mod current;
+#[cfg(Py_3_12)]
+pub mod eager;
+pub mod methods;
+pub mod registry;
+pub mod sleep;
+pub mod step;
+pub mod task;
+pub mod wrapper;
+
+pub use task::Task;

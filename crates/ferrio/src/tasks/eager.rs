@@ -1,0 +1,45 @@
+//! Eager start (3.12): the first step runs inside the call that makes the task.
+
+use ferrio_capi::{StateOf, context};
+use pyo3::prelude::*;
+
+use super::step;
+use super::task::{self, Task};
+use crate::errors;
+use crate::futures::AsFuture;
+use crate::names::{self, REGISTER_EAGER_TASK, SWAP_CURRENT_TASK, UNREGISTER_EAGER_TASK};
+
+/// Runs the first step now when the loop is running, else queues it.
+pub fn start(task: &Bound<'_, Task>) -> PyResult<()> {
+    let py = task.py();
+    let event_loop = task.as_future().state.event_loop.get(py).ok_or_else(errors::uninitialized)?;
+    if event_loop.call_method0(pyo3::intern!(py, "is_running"))?.is_truthy()? {
+        run_first_step(task, &event_loop)
+    } else {
+        task::schedule_first_step(task)
+    }
+}
+
+// CPython: task_eager_start
+fn run_first_step<'py>(task: &Bound<'py, Task>, event_loop: &Bound<'py, PyAny>) -> PyResult<()> {
+    let py = task.py();
+    let swap = SWAP_CURRENT_TASK.get(py)?;
+    let previous = swap.call1((event_loop, task))?;
+    let outcome = register_and_step(task);
+    let current = swap.call1((event_loop, previous));
+    if task.as_future().state.is_pending() {
+        super::registry::insert(task)?;
+    } else {
+        drop(task.state().coro.take(py));
+    }
+    outcome.and(current.map(drop))
+}
+
+fn register_and_step(task: &Bound<'_, Task>) -> PyResult<()> {
+    let py = task.py();
+    REGISTER_EAGER_TASK.get(py)?.call1((task,))?;
+    let context = task.state().context.get(py).unwrap_or_else(|| names::none(py));
+    let outcome = context::run_in(&context, || step::resume_coroutine(task, None));
+    UNREGISTER_EAGER_TASK.get(py)?.call1((task,))?;
+    outcome?
+}

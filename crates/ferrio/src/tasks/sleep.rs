@@ -1,0 +1,313 @@
+//! `ferrio.sleep`: the coroutine of `asyncio.sleep` as one native object. On a loop of ours it needs
+//! no handle: the loop's heap points at the sleep itself, which resolves the future it waits on.
+//!
+//! State: Created -> Yielded (delay <= 0) | Waiting -> Done.
+//! Fields: `extra` is the delay while Created, then, on a foreign loop, the TimerHandle. `key` means
+//! something only while Waiting on a loop of ours.
+//! Shutdown: a sleep that was never awaited warns, as a coroutine does.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+
+use ferrio_capi::method::{Arguments, Members, Next, Object};
+use ferrio_capi::signature::Signature;
+use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
+use ferrio_core::timers::TimerKey;
+use ferrio_core::turn;
+use pyo3::exceptions::{PyRuntimeError, PyRuntimeWarning, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
+use pyo3::{PyTypeInfo, ffi, intern};
+
+use crate::futures::{AsFuture, future::Status, iterator, methods as future_methods};
+use crate::loop_state::{self, EventLoop};
+use crate::names::{self, none, owned};
+
+static SLEEP: Class<Sleep> = Class::new();
+
+/// The awaitable that `ferrio.sleep()` gives.
+#[derive(Debug)]
+pub struct Sleep;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+enum Phase {
+    Created = 0,
+    Yielded,
+    Waiting,
+    Done,
+}
+
+/// The native part of a sleep. All-zero is a sleep without delay that nobody awaited.
+#[derive(Debug)]
+pub struct SleepState {
+    result: Slot,
+    extra: Slot,
+    future: Slot,
+    key: Cell<TimerKey>,
+    phase: Cell<Phase>,
+}
+
+// SAFETY: empty slots, a key of zeroes and `Phase::Created` are all-zero.
+unsafe impl State for SleepState {
+    fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
+        [&self.result, &self.extra, &self.future].into_iter().try_for_each(|slot| visit.slot(slot))
+    }
+
+    fn clear(&self, py: Python<'_>) {
+        drop(self.result.take(py));
+        drop(self.extra.take(py));
+        drop(self.future.take(py));
+    }
+}
+
+// SAFETY: the type object is the one that `create` made.
+unsafe impl PyTypeInfo for Sleep {
+    fn type_object_raw(_: Python<'_>) -> *mut ffi::PyTypeObject {
+        SLEEP.type_ptr()
+    }
+}
+
+impl DerefToPyAny for Sleep {}
+
+impl NativeClass for Sleep {
+    type State = SleepState;
+    const KEPT: usize = 256;
+
+    fn class() -> &'static Class<Self> {
+        &SLEEP
+    }
+
+    fn needs_finalizer(state: &SleepState) -> bool {
+        state.phase.get() == Phase::Created
+    }
+}
+
+/// Coroutine that completes after a given time (in seconds), with `result`. See asyncio.sleep.
+///
+/// Raises ValueError for NaN, where the running Python does, when it is awaited.
+#[pyfunction]
+#[pyo3(signature = (delay, result=None))]
+pub fn sleep<'py>(
+    py: Python<'py>,
+    delay: Bound<'py, PyAny>,
+    result: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let this = SLEEP.alloc(py)?;
+    this.state().extra.set(delay);
+    this.state().result.replace(py, result);
+    Ok(this.into_any())
+}
+
+fn next<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
+    let py = this.py();
+    let state = this.state();
+    match state.phase.get() {
+        Phase::Created => start(this),
+        Phase::Yielded => {
+            state.phase.set(Phase::Done);
+            Ok(Next::Return(state.result.take(py).unwrap_or_else(|| none(py))))
+        }
+        Phase::Waiting => wake(this),
+        Phase::Done => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
+    }
+}
+
+fn start<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
+    let py = this.py();
+    let state = this.state();
+    state.phase.set(Phase::Done);
+    let delay = state.extra.take(py).unwrap_or_else(|| none(py));
+    if is_zero_or_less(&delay)? {
+        state.phase.set(Phase::Yielded);
+        return Ok(Next::Yield(none(py)));
+    }
+    if cfg!(Py_3_13) && delay.extract::<f64>().is_ok_and(f64::is_nan) {
+        return Err(PyValueError::new_err("Invalid delay: NaN (not a number)"));
+    }
+    let event_loop = names::GET_RUNNING_LOOP.get(py)?.call0()?;
+    if event_loop.is_none() {
+        return Err(PyRuntimeError::new_err("no running event loop"));
+    }
+    match loop_state::as_native(&event_loop) {
+        Some(native) if native.get().takes_items() && !loop_state::get(&native.get().time_overridden) => {
+            wait_natively(this, native, &delay)
+        }
+        _ => wait_through_python(this, &event_loop, &delay),
+    }
+}
+
+fn is_zero_or_less(delay: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if let Ok(delay) = delay.cast_exact::<PyFloat>() {
+        return Ok(delay.value() <= 0.0);
+    }
+    delay.le(0)
+}
+
+fn wait_natively<'py>(
+    this: &Bound<'py, Sleep>,
+    event_loop: &Bound<'py, EventLoop>,
+    delay: &Bound<'py, PyAny>,
+) -> PyResult<Next<'py>> {
+    let state = this.state();
+    let when = turn::monotonic() + delay.extract::<f64>()?;
+    let future = future_methods::new(event_loop)?;
+    let key = event_loop.get().push_timer(this.py(), when, owned(this.as_any()));
+    state.key.set(key);
+    future.as_future().state.blocking.set(true);
+    state.future.set(future.clone());
+    state.phase.set(Phase::Waiting);
+    Ok(Next::Yield(future.into_any()))
+}
+
+// CPython: asyncio.tasks.sleep
+fn wait_through_python<'py>(
+    this: &Bound<'py, Sleep>,
+    event_loop: &Bound<'py, PyAny>,
+    delay: &Bound<'py, PyAny>,
+) -> PyResult<Next<'py>> {
+    let py = this.py();
+    let state = this.state();
+    let future = event_loop.call_method0(intern!(py, "create_future"))?;
+    let callback = names::SET_RESULT_UNLESS_CANCELLED.get(py)?;
+    let arguments = (delay, callback, &future, state.result.get_or_none(py));
+    let handle = event_loop.call_method1(intern!(py, "call_later"), arguments)?;
+    state.extra.set(handle);
+    future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+    state.future.set(future.clone());
+    state.phase.set(Phase::Waiting);
+    Ok(Next::Yield(future))
+}
+
+fn wake<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
+    let py = this.py();
+    let future = this.state().future.get(py);
+    let result = match &future {
+        Some(future) if future.call_method0(intern!(py, "done"))?.is_truthy()? => {
+            future.call_method0(intern!(py, "result"))
+        }
+        _ => Err(PyRuntimeError::new_err("await wasn't used with future")),
+    };
+    end(this)?;
+    result.map(Next::Return)
+}
+
+/// Ends the sleep: its timer, if any, is cancelled.
+fn end(this: &Bound<'_, Sleep>) -> PyResult<()> {
+    let py = this.py();
+    let state = this.state();
+    let waiting = state.phase.replace(Phase::Done) == Phase::Waiting;
+    let future = state.future.take(py);
+    let handle = state.extra.take(py);
+    drop(state.result.take(py));
+    if !waiting {
+        return Ok(());
+    }
+    if let Some(handle) = handle {
+        return handle.call_method0(intern!(py, "cancel")).map(drop);
+    }
+    if let Some(future) = future
+        && let Ok(future) = future.cast::<crate::futures::Future>()
+        && let Some(native) = future.as_future().state.native_loop(py)
+    {
+        native.get().cancel_timer(py, state.key.get());
+    }
+    Ok(())
+}
+
+/// The timer has fired. CPython: futures._set_result_unless_cancelled
+pub fn awaken(sleep: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = sleep.py();
+    let sleep = sleep.cast::<Sleep>()?;
+    let Some(future) = sleep.state().future.get(py) else { return Ok(()) };
+    let future = future.cast::<crate::futures::Future>()?.as_future();
+    if future.state.status() == Status::Cancelled {
+        return Ok(());
+    }
+    future.set_result(sleep.state().result.get_or_none(py))
+}
+
+/// `object` as a sleep.
+pub fn as_sleep<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Sleep>> {
+    SLEEP.cast_exact(object)
+}
+
+fn send<'py>(this: &Bound<'py, Sleep>, value: &Bound<'py, PyAny>) -> Object<'py> {
+    if this.state().phase.get() == Phase::Created && !value.is_none() {
+        let text = "can't send non-None value to a just-started coroutine";
+        return Err(PyTypeError::new_err(text));
+    }
+    match next(this)? {
+        Next::Yield(item) => Ok(item),
+        Next::Return(value) => {
+            Err(pyo3::exceptions::PyStopIteration::new_err((value.unbind(),)))
+        }
+    }
+}
+
+static THROW: Signature<3> =
+    Signature { format: c"O|OO:throw", names: [c"", c"", c""], positional: 3, required: 1 };
+
+fn throw<'py>(this: &Bound<'py, Sleep>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    if this.state().phase.get() == Phase::Done {
+        return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
+    }
+    let exception = iterator::thrown(&THROW.parse(&arguments)?, this.py())?;
+    end(this)?;
+    Err(PyErr::from_value(exception))
+}
+
+fn close<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
+    end(this)?;
+    Ok(none(this.py()))
+}
+
+fn itself<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
+    Ok(this.as_any().clone())
+}
+
+fn name<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
+    Ok(intern!(this.py(), "sleep").clone().into_any())
+}
+
+fn cr_await<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
+    Ok(this.state().future.get_or_none(this.py()))
+}
+
+fn cr_running<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
+    Ok(names::boolean(this.py(), false))
+}
+
+fn finalize(this: &Bound<'_, Sleep>) -> PyResult<()> {
+    let py = this.py();
+    if this.state().phase.replace(Phase::Done) != Phase::Created {
+        return Ok(());
+    }
+    let text = c"coroutine 'sleep' was never awaited";
+    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1)
+}
+
+/// Makes the type.
+pub fn create(py: Python<'_>) -> PyResult<()> {
+    let members = Members::default()
+        .iternext::<Sleep, _>(next)
+        .unary_slot::<Sleep, _>(ffi::Py_tp_iter, itself)
+        .unary_slot::<Sleep, _>(ffi::Py_am_await, itself)
+        .one::<Sleep, _>(c"send", send, c"Resume the sleep.")
+        .keywords::<Sleep, _>(c"throw", throw, c"Raise an exception in the sleep.")
+        .noargs::<Sleep, _>(c"close", close, c"End the sleep.")
+        .get::<Sleep, _>(c"__name__", name)
+        .get::<Sleep, _>(c"__qualname__", name)
+        .get::<Sleep, _>(c"cr_await", cr_await)
+        .get::<Sleep, _>(c"cr_running", cr_running)
+        .finalize::<Sleep, _>(finalize)
+        .doc(c"The coroutine of ferrio.sleep().");
+    SLEEP.create(py, c"ferrio.sleep", &py.get_type::<PyAny>(), members.into_slots())
+}
+
+/// What stock's timer callback would be called with: the future and the result.
+pub fn awaken_arguments<'py>(sleep: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    let py = sleep.py();
+    let state = sleep.cast::<Sleep>()?.state();
+    PyTuple::new(py, [state.future.get_or_none(py), state.result.get_or_none(py)])
+}

@@ -1,0 +1,194 @@
+//! The state of a Task and its birth.
+//!
+//! State: a Task is a Future whose outcome is its coroutine's. While it is pending, exactly one of
+//! these holds: its step is queued; it is executing a step; it waits for `waiter`, which will queue
+//! its step.
+//! Fields: `name` is set only when someone chose one; else the name is `Task-<number>`. `place` is
+//! where the loop's list of live tasks holds it, plus one; 0 when it does not.
+//! Shutdown: tp_finalize reports a pending task that is destroyed.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, context, send};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{DerefToPyAny, PyString};
+use pyo3::{PyTypeInfo, ffi};
+
+use super::{registry, step};
+use crate::futures::{AsFuture, FutureClass, FutureState};
+use crate::loop_state::{self, EventLoop};
+use crate::names;
+
+static TASK: Class<Task> = Class::new();
+
+/// `ferrio.Task`.
+#[derive(Debug)]
+pub struct Task;
+
+/// The native part of a Task. All-zero is a task whose `__init__` did not run.
+pub struct TaskState {
+    future: FutureState,
+    pub coro: Slot,
+    pub context: Slot,
+    /// `_fut_waiter`: what the coroutine awaits.
+    pub waiter: Slot,
+    pub name: Slot,
+    pub number: Cell<u64>,
+    /// `_num_cancels_requested`.
+    pub cancel_requests: Cell<u32>,
+    pub place: Cell<u32>,
+}
+
+// SAFETY: its parts promise the same, and empty slots and zeroes are their empty values.
+unsafe impl State for TaskState {
+    fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
+        self.future.traverse(visit)?;
+        [&self.coro, &self.context, &self.waiter, &self.name]
+            .into_iter()
+            .try_for_each(|slot| visit.slot(slot))
+    }
+
+    fn clear(&self, py: Python<'_>) {
+        registry::remove(py, self);
+        self.future.clear(py);
+        drop(self.coro.take(py));
+        drop(self.context.take(py));
+        drop(self.waiter.take(py));
+        drop(self.name.take(py));
+    }
+}
+
+// SAFETY: the type object is the one that `create` made.
+unsafe impl PyTypeInfo for Task {
+    fn type_object_raw(_: Python<'_>) -> *mut ffi::PyTypeObject {
+        TASK.type_ptr()
+    }
+}
+
+impl DerefToPyAny for Task {}
+
+impl NativeClass for Task {
+    type State = TaskState;
+    const KEPT: usize = 256;
+
+    fn class() -> &'static Class<Self> {
+        &TASK
+    }
+
+    fn needs_finalizer(state: &TaskState) -> bool {
+        state.future.log_traceback.get()
+            || (state.future.is_pending() && !state.future.silent_destroy.get())
+    }
+
+    fn before_free(py: Python<'_>, state: &TaskState) {
+        registry::remove(py, state);
+    }
+}
+
+impl FutureClass for Task {
+    fn future(state: &TaskState) -> &FutureState {
+        &state.future
+    }
+}
+
+/// `object` as a Task when it is exactly one.
+#[inline]
+pub fn as_exact<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Task>> {
+    TASK.cast_exact(object)
+}
+
+/// What a task is made of, beside its loop.
+#[derive(Debug)]
+pub struct Parts<'py> {
+    pub coro: Bound<'py, PyAny>,
+    /// The name; the next number when None.
+    pub name: Option<Bound<'py, PyAny>>,
+    /// The context; a copy of the current one when None.
+    pub context: Option<Bound<'py, PyAny>>,
+}
+
+/// The task of `loop.create_task(coro)`.
+pub fn spawn<'py>(event_loop: &Bound<'py, EventLoop>, parts: Parts<'py>) -> PyResult<Bound<'py, Task>> {
+    let py = event_loop.py();
+    let task = TASK.alloc(py)?;
+    if loop_state::get(&event_loop.get().debug) {
+        task.as_future().state.reset(py, event_loop.as_any().clone())?;
+    } else {
+        task.as_future().state.begin(event_loop);
+    }
+    adopt(&task, parts)?;
+    schedule_first_step(&task)?;
+    Ok(task)
+}
+
+/// Gives a reset task its coroutine, context and name. CPython: _asyncio_Task___init___impl
+pub fn adopt<'py>(task: &Bound<'py, Task>, parts: Parts<'py>) -> PyResult<()> {
+    let py = task.py();
+    let state = task.state();
+    if !send::is_exact_coroutine(&parts.coro)
+        && !names::IS_COROUTINE.get(py)?.call1((&parts.coro,))?.is_truthy()?
+    {
+        state.future.silent_destroy.set(true);
+        let text = format!("a coroutine was expected, got {}", parts.coro.repr()?);
+        return Err(PyTypeError::new_err(text));
+    }
+    let context = match parts.context {
+        Some(context) if !context.is_none() => context,
+        _ => context::copy_current(py)?,
+    };
+    state.context.set(context);
+    drop(state.waiter.take(py));
+    state.future.must_cancel.set(false);
+    state.future.silent_destroy.set(false);
+    state.cancel_requests.set(0);
+    state.coro.set(parts.coro);
+    match parts.name {
+        Some(name) if !name.is_none() => set_name(task, &name)?,
+        _ => {
+            drop(state.name.take(py));
+            state.number.set(next_number());
+        }
+    }
+    Ok(())
+}
+
+/// Queues the first step and lists the task as live.
+pub fn schedule_first_step(task: &Bound<'_, Task>) -> PyResult<()> {
+    step::schedule(task, None)?;
+    registry::insert(task)
+}
+
+/// Stores `str(name)`.
+pub fn set_name(task: &Bound<'_, Task>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+    let name = if name.is_exact_instance_of::<PyString>() {
+        name.clone()
+    } else {
+        name.str()?.into_any()
+    };
+    task.state().name.set(name);
+    Ok(())
+}
+
+/// The task's name; a default one is made when it is first asked for.
+pub fn name<'py>(task: &Bound<'py, Task>) -> Bound<'py, PyAny> {
+    let py = task.py();
+    let state = task.state();
+    if let Some(name) = state.name.get(py) {
+        return name;
+    }
+    if !state.coro.is_set() {
+        return names::none(py);
+    }
+    let name = PyString::new(py, &format!("Task-{}", state.number.get())).into_any();
+    state.name.set(name.clone());
+    name
+}
+
+/// The process's counter of default names, as `_asyncio`'s.
+fn next_number() -> u64 {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    NUMBER.fetch_add(1, Ordering::Relaxed)
+}
