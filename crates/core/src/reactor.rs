@@ -7,7 +7,7 @@
 //! 2. A waiting thread holds nothing but a shared borrow, so others wake it and register freely.
 //!
 //! # Fields
-//! 3. epoll's user data is the fd itself, and [`WAKE_TOKEN`], which no fd equals, for the eventfd.
+//! 3. epoll's user data is the fd itself, and `WAKE_TOKEN`, which no fd equals, for the eventfd.
 //!
 //! # Shutdown
 //! 4. Dropping the [`Poller`] closes both descriptors; registrations go with them.
@@ -30,7 +30,7 @@ pub use interests::Interests;
 #[derive(Debug)]
 pub struct Poller {
     epoll: OwnedFd,
-    /// Registered in `epoll` as [`WAKE_TOKEN`], readable from `wake` until `wait` reports it.
+    /// Registered in `epoll` as `WAKE_TOKEN`, readable from `wake` until `wait` reports it.
     eventfd: OwnedFd,
 }
 
@@ -121,7 +121,7 @@ impl AsFd for Poller {
 
 /// What one wait reported, in epoll's order. Reused from wait to wait.
 pub struct Events {
-    /// Invariant: between waits it holds no event with [`WAKE_TOKEN`].
+    /// Invariant: between waits it holds no event with `WAKE_TOKEN`.
     list: Vec<epoll::Event>,
 }
 

@@ -34,7 +34,7 @@ pub struct Timers<T> {
     /// Live and dead entries; a binary heap in heapq's array layout.
     heap: Vec<Entry>,
     slots: Vec<Slot<T>>,
-    /// First vacant slot, or [`NO_SLOT`].
+    /// First vacant slot, or `NO_SLOT`.
     first_free: u32,
     /// Occupied slots. Invariant: equals the live entries of `heap`.
     live: usize,

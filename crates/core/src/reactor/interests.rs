@@ -27,7 +27,7 @@ use super::Poller;
 /// [`Interests::take_lost`], so that nothing is dropped inside a borrow of the table.
 #[derive(Debug)]
 pub struct Interests<T> {
-    /// Indexed by fd, below [`DENSE_FDS`].
+    /// Indexed by fd, below `DENSE_FDS`.
     dense: Vec<Pair<T>>,
     /// The other fds. Invariant: no empty pair.
     sparse: HashMap<RawFd, Pair<T>>,
