@@ -1,0 +1,257 @@
+"""asyncio.current_task and all_tasks, and the private functions that set them."""
+
+import asyncio
+import asyncio.tasks
+import gc
+from asyncio import all_tasks, current_task
+
+import pytest
+
+
+def test_there_is_no_current_task_outside_a_task(loop, turns):
+    with pytest.raises(RuntimeError, match="^no running event loop$"):
+        current_task()
+    assert current_task(loop) is None
+    seen = []
+    loop.call_soon(lambda: seen.append((current_task(), current_task(loop))))
+    turns()
+    assert seen == [(None, None)]
+
+
+def test_each_task_sees_itself(run):
+    async def worker():
+        me = current_task()
+        seen = [me]
+        for _ in range(3):
+            await asyncio.sleep(0)
+            seen.append(current_task())
+        return me, seen
+
+    async def main():
+        tasks = [asyncio.create_task(worker()) for _ in range(4)]
+        for task, (me, seen) in zip(tasks, await asyncio.gather(*tasks), strict=True):
+            assert me is task
+            assert seen == [task] * 4
+
+    run(main())
+
+
+def test_callbacks_run_outside_every_task(loop, run):
+    seen = []
+
+    async def main():
+        loop.call_soon(lambda: seen.append(current_task()))
+        future = loop.create_future()
+        future.add_done_callback(lambda _: seen.append(current_task()))
+        future.set_result(None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    run(main())
+    assert seen == [None, None]
+
+
+def test_the_current_task_is_gone_after_an_error(loop, run):
+    async def failing():
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        run(failing())
+    assert current_task(loop) is None
+
+    async def leaving():
+        raise SystemExit
+
+    with pytest.raises(SystemExit):
+        run(leaving())
+    assert current_task(loop) is None
+
+
+def test_current_task_can_be_asked_for_this_loop_from_outside(loop, run):
+    async def main():
+        return current_task(loop) is current_task()
+
+    assert run(main()) is True
+
+
+def test_all_tasks_lists_the_tasks_that_are_not_done(loop, run):
+    async def main():
+        me = current_task()
+        assert all_tasks() == {me}
+        tasks = {asyncio.create_task(asyncio.sleep(0)) for _ in range(5)}
+        assert all_tasks() == tasks | {me}
+        await asyncio.wait(tasks)
+        assert all_tasks() == {me}
+        assert all_tasks(loop) == {me}
+
+    run(main())
+    assert all_tasks(loop) == set()
+
+
+def test_all_tasks_outside_a_run_needs_a_loop(loop, run):
+    with pytest.raises(RuntimeError, match="^no running event loop$"):
+        all_tasks()
+    task = loop.create_task(asyncio.sleep(0))
+    assert all_tasks(loop) == {task}
+    run(task)
+
+
+def test_all_tasks_of_two_loops_do_not_mix(loop, stock_loop):
+    mine = loop.create_task(asyncio.sleep(0))
+    theirs = stock_loop.create_task(asyncio.sleep(0))
+    assert all_tasks(loop) == {mine}
+    assert all_tasks(stock_loop) == {theirs}
+    loop.run_until_complete(mine)
+    stock_loop.run_until_complete(theirs)
+
+
+def test_a_pending_task_stays_listed_while_someone_holds_it(loop, run, turns):
+    async def waits(future):
+        await future
+
+    future = loop.create_future()
+    tasks = [loop.create_task(waits(future)) for _ in range(3)]
+    turns()
+    gc.collect()
+    assert all_tasks(loop) == set(tasks)
+    future.set_result(None)
+    run(asyncio.wait(tasks))
+
+
+def test_entering_a_task_while_another_runs_is_refused(same_as_stock):
+    def scenario(loop, engine):
+        async def main():
+            other = loop.create_task(asyncio.sleep(0))
+            try:
+                asyncio.tasks._enter_task(loop, other)
+            finally:
+                await other
+
+        loop.run_until_complete(main())
+
+    assert same_as_stock(scenario)[1] is RuntimeError
+
+
+def test_leaving_a_task_that_is_not_current_is_refused(same_as_stock):
+    def scenario(loop, engine):
+        async def main():
+            other = loop.create_task(asyncio.sleep(0))
+            try:
+                asyncio.tasks._leave_task(loop, other)
+            finally:
+                await other
+
+        loop.run_until_complete(main())
+
+    assert same_as_stock(scenario)[1] is RuntimeError
+
+
+def test_a_task_entered_by_hand_is_the_current_one(loop, run):
+    task = loop.create_task(asyncio.sleep(0))
+    asyncio.tasks._enter_task(loop, task)
+    try:
+        assert current_task(loop) is task
+    finally:
+        asyncio.tasks._leave_task(loop, task)
+    assert current_task(loop) is None
+    run(task)
+
+
+def test_a_step_inside_an_entered_task_reports_the_stock_error(same_as_stock):
+    def scenario(loop, engine):
+        seen = []
+        loop.set_exception_handler(lambda _, context: seen.append(str(context["exception"])))
+        entered = loop.create_task(asyncio.sleep(0), name="entered")
+        other = loop.create_task(asyncio.sleep(0), name="other")
+        asyncio.tasks._enter_task(loop, other)
+        loop.stop()
+        loop.run_forever()
+        asyncio.tasks._leave_task(loop, other)
+        done = entered.done(), other.done()
+        for task in (entered, other):
+            task._log_destroy_pending = False
+            task.get_coro().close()
+        return seen, done
+
+    same_as_stock(scenario)
+
+
+def test_the_current_task_can_be_put_aside_and_back(loop, run):
+    async def main():
+        me = current_task()
+        asyncio.tasks._leave_task(loop, me)
+        assert current_task() is None
+        asyncio.tasks._enter_task(loop, me)
+        assert current_task() is me
+        await asyncio.sleep(0)
+        assert current_task() is me
+
+    run(main())
+
+
+@pytest.mark.skipif(
+    not hasattr(asyncio.tasks, "_swap_current_task"), reason="_swap_current_task is new in 3.12"
+)
+def test_swap_current_task_returns_the_one_before(loop, run):
+    async def main():
+        me = current_task()
+        other = loop.create_task(asyncio.sleep(0))
+        assert asyncio.tasks._swap_current_task(loop, other) is me
+        assert current_task() is other
+        assert asyncio.tasks._swap_current_task(loop, None) is other
+        assert current_task() is None
+        assert asyncio.tasks._swap_current_task(loop, me) is None
+        await other
+        assert current_task() is me
+
+    run(main())
+
+
+def test_the_functions_imported_before_the_engine_are_right(run_python):
+    done = run_python(
+        """
+        async def main():
+            task = asyncio.current_task()
+            assert early_current_task() is task, early_current_task()
+            assert early_all_tasks() == {task}
+            other = asyncio.create_task(asyncio.sleep(0))
+            assert early_all_tasks() == {task, other} == asyncio.all_tasks()
+            await other
+            return "fine"
+
+        loop = new_loop()
+        print(loop.run_until_complete(main()))
+        loop.close()
+        """.replace(
+            "async def main", "from asyncio import current_task as early_current_task\n"
+            "        from asyncio import all_tasks as early_all_tasks\n\n        async def main", 1
+        )
+    )
+    assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
+def test_register_task_lists_a_foreign_object(loop):
+    class Foreign:
+        def get_loop(self):
+            return loop
+
+        def done(self):
+            return False
+
+    foreign = Foreign()
+    asyncio.tasks._register_task(foreign)
+    try:
+        assert foreign in all_tasks(loop)
+    finally:
+        asyncio.tasks._unregister_task(foreign)
+    assert foreign not in all_tasks(loop)
+
+
+def test_all_tasks_can_be_read_while_tasks_are_made_and_die(loop, run):
+    async def main():
+        for _ in range(50):
+            tasks = [asyncio.create_task(asyncio.sleep(0)) for _ in range(20)]
+            assert len(all_tasks()) >= 21
+            await asyncio.gather(*tasks)
+
+    run(main())
