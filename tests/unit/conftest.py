@@ -34,10 +34,6 @@ STOCK = Engine(
 )
 
 
-# Base exceptions that a scenario may end with; a test's own time-out is none of them.
-LEAVING = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
-
-
 @pytest.fixture
 def engine(loop_factory):
     """The implementation that `loop_factory` stands for."""
@@ -167,7 +163,9 @@ def outcome(scenario, engine):
     loop.set_exception_handler(lambda _, context: contexts.append(context))
     try:
         return "returned", normalise(scenario(loop, engine))
-    except (Exception, *LEAVING) as exc:
+    except pytest.fail.Exception:  # a time-out of the test itself
+        raise
+    except BaseException as exc:
         return "raised", type(exc), normalise(str(exc))
     finally:
         close_loop(loop)

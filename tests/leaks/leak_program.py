@@ -1,0 +1,417 @@
+"""Runs one scenario many times on one engine and prints what was left behind, as JSON.
+
+Usage: leak_program.py ENGINE SCENARIO COUNT. The scenario runs COUNT times to fill caches, free
+lists and grown tables, then COUNT times more; what the second half left behind is printed.
+"""
+
+import asyncio
+import collections
+import concurrent.futures
+import contextlib
+import contextvars
+import ctypes
+import gc
+import json
+import os
+import socket
+import sys
+
+BATCH = 1000
+SCENARIOS = {}
+
+
+class Sentinel:
+    """An object that every scenario passes through the engine; its references are counted."""
+
+    def __call__(self, *args):
+        """Serve as a callback too."""
+
+
+SENTINEL = Sentinel()
+CONTEXT = contextvars.copy_context()
+LIBC = ctypes.CDLL(None)
+
+
+def scenario(function):
+    """Register a coroutine function `(loop, count)`."""
+    SCENARIOS[function.__name__] = function
+    return function
+
+
+def batches(count):
+    """`count` in parts of BATCH: so many things are alive at once."""
+    return (min(BATCH, count - start) for start in range(0, count, BATCH))
+
+
+async def returns(value):
+    """Yield once and return the value."""
+    await asyncio.sleep(0)
+    return value
+
+
+async def raises(value):
+    """Yield once and fail."""
+    await asyncio.sleep(0)
+    raise ValueError(value)
+
+
+async def waits(future):
+    """Wait for the future."""
+    return await future
+
+
+@scenario
+async def tasks(loop, count):
+    for size in batches(count):
+        for task in [loop.create_task(returns(SENTINEL), name="n") for _ in range(size)]:
+            await task
+
+
+@scenario
+async def unawaited_tasks(loop, count):
+    for size in batches(count):
+        for _ in range(size):
+            loop.create_task(returns(SENTINEL), context=CONTEXT)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+@scenario
+async def failed_tasks(loop, count):
+    for size in batches(count):
+        for task in [loop.create_task(raises(SENTINEL)) for _ in range(size)]:
+            with contextlib.suppress(ValueError):
+                await task
+
+
+@scenario
+async def cancelled_tasks(loop, count):
+    for size in batches(count):
+        future = loop.create_future()
+        made = [loop.create_task(waits(asyncio.shield(future))) for _ in range(size)]
+        await asyncio.sleep(0)
+        for task in made:
+            task.cancel(SENTINEL)
+        await asyncio.wait(made)
+        future.cancel()
+
+
+@scenario
+async def tasks_cancelled_before_their_start(loop, count):
+    for size in batches(count):
+        made = [loop.create_task(returns(SENTINEL)) for _ in range(size)]
+        for task in made:
+            task.cancel(SENTINEL)
+        await asyncio.wait(made)
+
+
+@scenario
+async def sleeping_tasks_cancelled(loop, count):
+    for size in batches(count):
+        made = [loop.create_task(asyncio.sleep(1000, SENTINEL)) for _ in range(size)]
+        await asyncio.sleep(0)
+        for task in made:
+            task.cancel()
+        await asyncio.wait(made)
+
+
+@scenario
+async def tasks_waiting_for_tasks(loop, count):
+    for size in batches(count // 2):
+        for task in [loop.create_task(waits(loop.create_task(returns(SENTINEL)))) for _ in range(size)]:
+            await task
+
+
+@scenario
+async def destroyed_pending_tasks(loop, count):
+    loop.set_exception_handler(lambda *_: None)
+    for size in batches(count):
+        for _ in range(size):
+            loop.create_task(waits(loop.create_future())).add_done_callback(SENTINEL)
+        await asyncio.sleep(0)
+        gc.collect()
+
+
+@scenario
+async def tasks_of_a_subclass(loop, count):
+    class Own(type(asyncio.current_task())):
+        pass
+
+    for size in batches(count):
+        for task in [Own(returns(SENTINEL), loop=loop) for _ in range(size)]:
+            task.extra = SENTINEL
+            await task
+
+
+@scenario
+async def stock_tasks(loop, count):
+    for size in batches(count):
+        for task in [asyncio.Task(returns(SENTINEL), loop=loop) for _ in range(size)]:
+            await task
+
+
+@scenario
+async def eager_tasks(loop, count):
+    if sys.version_info < (3, 12):
+        return
+    make = type(asyncio.current_task())
+    for _ in range(count):
+        await make(returns(SENTINEL), loop=loop, eager_start=True)
+
+
+@scenario
+async def futures(loop, count):
+    for size in batches(count):
+        made = [loop.create_future() for _ in range(size)]
+        for future in made:
+            future.add_done_callback(SENTINEL)
+            future.add_done_callback(SENTINEL, context=CONTEXT)
+            loop.call_soon(future.set_result, SENTINEL)
+        for future in made:
+            await future
+
+
+@scenario
+async def failed_futures(loop, count):
+    loop.set_exception_handler(lambda *_: None)
+    for size in batches(count):
+        for number in range(size):
+            future = loop.create_future()
+            future.set_exception(ValueError(SENTINEL))
+            if number % 2:
+                with contextlib.suppress(ValueError):
+                    await future
+
+
+@scenario
+async def cancelled_futures(loop, count):
+    for _ in range(count):
+        future = loop.create_future()
+        future.add_done_callback(SENTINEL)
+        future.remove_done_callback(SENTINEL)
+        future.cancel(SENTINEL)
+        with contextlib.suppress(asyncio.CancelledError):
+            await future
+
+
+@scenario
+async def futures_in_cycles(loop, count):
+    for size in batches(count):
+        for number in range(size):
+            future = loop.create_future()
+            future.extra = SENTINEL
+            if number % 2:
+                future.set_result([future, SENTINEL])
+            else:
+                future.add_done_callback(lambda _, future=future: future)
+        gc.collect()
+
+
+@scenario
+async def futures_of_a_subclass(loop, count):
+    class Own(type(loop.create_future())):
+        pass
+
+    for _ in range(count):
+        future = Own(loop=loop)
+        future.extra = SENTINEL
+        loop.call_soon(future.set_result, SENTINEL)
+        await future
+
+
+@scenario
+async def callbacks(loop, count):
+    for size in batches(count):
+        for _ in range(size):
+            loop.call_soon(SENTINEL, SENTINEL)
+            loop.call_soon(SENTINEL, SENTINEL, context=CONTEXT)
+            loop.call_soon(SENTINEL, SENTINEL).cancel()
+        await asyncio.sleep(0)
+
+
+@scenario
+async def failing_callbacks(loop, count):
+    loop.set_exception_handler(lambda *_: None)
+
+    def failing(argument):
+        raise ValueError(argument)
+
+    for size in batches(count):
+        for _ in range(size):
+            loop.call_soon(failing, SENTINEL)
+        await asyncio.sleep(0)
+
+
+@scenario
+async def threadsafe_callbacks(loop, count):
+    def send(number):
+        for _ in range(number):
+            loop.call_soon_threadsafe(SENTINEL, SENTINEL)
+
+    for size in batches(count):
+        send(size // 2)
+        await loop.run_in_executor(None, send, size - size // 2)
+
+
+@scenario
+async def timers(loop, count):
+    for size in batches(count):
+        for _ in range(size):
+            loop.call_later(0, SENTINEL, SENTINEL)
+            loop.call_at(0.0, SENTINEL, SENTINEL, context=CONTEXT)
+        await asyncio.sleep(0.00001)
+
+
+@scenario
+async def cancelled_timers(loop, count):
+    for size in batches(count):
+        for handle in [loop.call_later(1000, SENTINEL, SENTINEL) for _ in range(size)]:
+            handle.cancel()
+        await asyncio.sleep(0)
+
+
+@scenario
+async def short_sleeps(loop, count):
+    for size in batches(count):
+        await asyncio.gather(*(asyncio.sleep(0.00001, SENTINEL) for _ in range(size)))
+
+
+@scenario
+async def own_sleeps(loop, count):
+    sleep = getattr(sys.modules.get("ferrio"), "sleep", asyncio.sleep)
+    for size in batches(count):
+        made = [loop.create_task(sleep_in(sleep, 0.00001)) for _ in range(size)]
+        made += [loop.create_task(sleep_in(sleep, 1000)) for _ in range(size)]
+        await asyncio.wait(made[:size])
+        for task in made[size:]:
+            task.cancel()
+        await asyncio.wait(made)
+
+
+async def sleep_in(sleep, delay):
+    """Await that sleep function twice."""
+    await sleep(0, SENTINEL)
+    return await sleep(delay, SENTINEL)
+
+
+@scenario
+async def gathers_and_groups(loop, count):
+    for size in batches(count // 2):
+        await asyncio.gather(*(returns(SENTINEL) for _ in range(size)))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(size):
+                group.create_task(returns(SENTINEL))
+
+
+@scenario
+async def timeouts(loop, count):
+    for _ in range(count // 4):
+        async with asyncio.timeout(1000):
+            await returns(SENTINEL)
+        await asyncio.wait_for(returns(SENTINEL), 1000)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.sleep(1000)
+
+
+@scenario
+async def readers(loop, count):
+    left, right = socket.socketpair()
+    with left, right:
+        right.send(b"x")
+        for _ in range(count // 4):
+            loop.add_reader(left, SENTINEL, SENTINEL)
+            loop.add_reader(left, SENTINEL, SENTINEL)
+            loop.add_writer(left, SENTINEL, SENTINEL)
+            await asyncio.sleep(0)
+            loop.remove_writer(left)
+            loop.remove_reader(left)
+
+
+@scenario
+async def executor_calls(loop, count):
+    for size in batches(count // 10):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            made = [loop.run_in_executor(pool, SENTINEL, SENTINEL) for _ in range(size)]
+            await asyncio.gather(*made)
+
+
+@scenario
+async def async_generators(loop, count):
+    async def generator():
+        yield SENTINEL
+        yield SENTINEL
+
+    for _ in range(count // 4):
+        async for _ in generator():
+            break
+
+
+@scenario
+async def current_tasks(loop, count):
+    for _ in range(count):
+        asyncio.current_task()
+    for _ in range(count // 1000):
+        asyncio.all_tasks()
+
+
+def measure():
+    """What is alive now, after full collections."""
+    for _ in range(3):
+        gc.collect()
+    LIBC.malloc_trim(0)
+    with open("/proc/self/statm") as statm:
+        pages = int(statm.read().split()[1])
+    return {
+        "sentinel": sys.getrefcount(SENTINEL),
+        "context": sys.getrefcount(CONTEXT),
+        "none": sys.getrefcount(None),
+        "blocks": sys.getallocatedblocks(),
+        "rss": pages * os.sysconf("SC_PAGESIZE"),
+        "fds": len(os.listdir("/proc/self/fd")),
+        "types": collections.Counter(type(item).__name__ for item in gc.get_objects()),
+    }
+
+
+def new_loops(engine):
+    """The function that makes loops of the engine."""
+    if engine == "ferrio":
+        import ferrio
+
+        return ferrio.new_event_loop
+    return asyncio.SelectorEventLoop
+
+
+def run_loops(new_loop, count):
+    """The scenario that needs loops of its own: make, run and close one after another."""
+    for _ in range(count // 100):
+        loop = new_loop()
+        loop.call_soon(SENTINEL)
+        loop.call_later(1000, SENTINEL, SENTINEL)
+        loop.run_until_complete(returns(SENTINEL))
+        loop.close()
+
+
+def main(engine, name, count):
+    """Run the scenario twice and print the difference that the second run made."""
+    new_loop = new_loops(engine)
+    loop = None if name == "loops" else new_loop()
+    found = [measure()]  # the first measurement fills caches of its own
+    for _ in range(2):
+        if loop is None:
+            run_loops(new_loop, count)
+        else:
+            loop.run_until_complete(SCENARIOS[name](loop, count))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        found.append(measure())
+    _, before, after = found
+    grown = {key: after[key] - before[key] for key in before if key != "types"}
+    grown["types"] = dict(after["types"] - before["types"])
+    print(json.dumps(grown))
+    if loop is not None:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
