@@ -65,8 +65,14 @@ pub struct EventLoop {
     pub thread: AtomicU64,
     /// A subclass or an assigned attribute replaces `call_soon`: tasks and futures must go through it.
     pub call_soon_overridden: AtomicBool,
+    /// The same for `call_at`, which `call_later` must then call.
+    pub call_at_overridden: AtomicBool,
     /// The same for `time`.
     pub time_overridden: AtomicBool,
+    /// Somebody put a selector of their own into `_selector`: polls go through its `select`.
+    pub selector_replaced: AtomicBool,
+    /// `_internal_fds`: how many of the watched descriptors are the loop's own.
+    pub internal_fds: AtomicU64,
     /// asyncio's table of current tasks holds the native task that stepped last, though no step is
     /// under way. Cleared before anything else than a native step runs.
     pub lingering: AtomicBool,
@@ -96,7 +102,10 @@ impl EventLoop {
             stopping: AtomicBool::new(false),
             thread: AtomicU64::new(0),
             call_soon_overridden: AtomicBool::new(false),
+            call_at_overridden: AtomicBool::new(false),
             time_overridden: AtomicBool::new(false),
+            selector_replaced: AtomicBool::new(false),
+            internal_fds: AtomicU64::new(0),
             lingering: AtomicBool::new(false),
             in_batch: AtomicBool::new(false),
             tasks: GilCell::new(WeakList::new()),

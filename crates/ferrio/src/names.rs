@@ -50,7 +50,6 @@ imported! {
     INVALID_STATE_ERROR = "asyncio.exceptions"."InvalidStateError";
     GET_EVENT_LOOP = "asyncio.events"."get_event_loop";
     GET_RUNNING_LOOP = "_asyncio"."_get_running_loop";
-    SET_RUNNING_LOOP = "_asyncio"."_set_running_loop";
     SET_RESULT_UNLESS_CANCELLED = "asyncio.futures"."_set_result_unless_cancelled";
     GET_LOOP = "asyncio.futures"."_get_loop";
     IS_COROUTINE = "asyncio.coroutines"."iscoroutine";
@@ -75,12 +74,18 @@ imported! {
     CURRENT_TASK = "_asyncio"."current_task";
     #[cfg(not(Py_3_14))]
     CURRENT_TASKS = "_asyncio"."_current_tasks";
-    SELECTOR_EVENT_LOOP = "asyncio"."SelectorEventLoop";
-    ASYNCIO_LOGGER = "asyncio.log"."logger";
     GET_ASYNCGEN_HOOKS = "sys"."get_asyncgen_hooks";
     SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
     FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
     SELECTOR_KEY = "selectors"."SelectorKey";
+}
+
+/// A module of asyncio, for names that programs and tests replace in it: looked up at each use.
+///
+/// # Errors
+/// What the import raises.
+pub fn asyncio_module<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
+    py.import(format!("asyncio.{name}"))
 }
 
 /// The interned tuple `("context",)`, the keyword names of a `call_soon` with a context.

@@ -6,7 +6,7 @@ use ferrio_core::turn;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyTuple};
 
 use super::debug;
 use crate::handles::{self, AnyHandle, Handle, Parts, Timed, TimerHandle};
@@ -87,7 +87,7 @@ pub fn later<'py>(
         return Err(PyTypeError::new_err("delay must not be None"));
     }
     let py = slf.py();
-    if !get(&slf.get().time_overridden) {
+    if !get(&slf.get().time_overridden) && !get(&slf.get().call_at_overridden) {
         if let Ok(delay) = delay.cast_exact::<PyFloat>() {
             return schedule(slf, "call_at", turn::monotonic() + delay.value(), None, callback, args, context);
         }
@@ -97,7 +97,14 @@ pub fn later<'py>(
         }
     }
     let when = slf.call_method0(intern!(py, "time"))?.add(delay)?;
-    at(slf, &when, callback, args, context)
+    if !get(&slf.get().call_at_overridden) {
+        return at(slf, &when, callback, args, context);
+    }
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "context"), context)?;
+    let mut all = vec![when, callback.clone()];
+    all.extend(args.iter());
+    slf.call_method(intern!(py, "call_at"), PyTuple::new(py, all)?, Some(&keywords))
 }
 
 /// `call_at`.

@@ -108,7 +108,8 @@ fn report_slow(slf: &Bound<'_, EventLoop>, handle: &Bound<'_, PyAny>, took: f64)
     }
     let text = names::FORMAT_HANDLE.get(py)?.call1((handle,))?;
     let arguments = ("Executing %s took %.3f seconds", text, took);
-    names::ASYNCIO_LOGGER.get(py)?.call_method1("warning", arguments).map(drop)
+    let logger = names::asyncio_module(py, "base_events")?.getattr("logger")?;
+    logger.call_method1("warning", arguments).map(drop)
 }
 
 /// An item as the handle that stock would have queued.

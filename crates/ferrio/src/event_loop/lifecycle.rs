@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ferrio_capi::{dict, runtime};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PySuper, PyTuple, PyType};
 use pyo3::{PyTypeInfo, intern};
 
 use super::run;
+use super::selector::EpollSelector;
 use crate::loop_state::{EventLoop, get, set};
 use crate::names;
 
@@ -18,13 +19,20 @@ pub fn new(cls: &Bound<'_, PyType>) -> PyResult<EventLoop> {
     let py = cls.py();
     let native = EventLoop::create()?;
     let base = EventLoop::type_object(py);
-    for (name, flag) in [
-        (intern!(py, "call_soon"), &native.call_soon_overridden),
-        (intern!(py, "time"), &native.time_overridden),
-    ] {
+    for (name, flag) in watched_methods(&native) {
         set(flag, !cls.getattr(name)?.is(&base.getattr(name)?));
     }
     Ok(native)
+}
+
+/// The methods that native code calls past Python while nobody replaces them, and the flags that say
+/// so.
+fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 3] {
+    [
+        ("call_soon", &native.call_soon_overridden),
+        ("call_at", &native.call_at_overridden),
+        ("time", &native.time_overridden),
+    ]
 }
 
 impl EventLoop {
@@ -65,16 +73,25 @@ fn enter(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     keywords.set_item("firstiter", slf.getattr(intern!(py, "_asyncgen_firstiter_hook"))?)?;
     keywords.set_item("finalizer", slf.getattr(intern!(py, "_asyncgen_finalizer_hook"))?)?;
     names::SET_ASYNCGEN_HOOKS.get(py)?.call((), Some(&keywords))?;
-    names::SET_RUNNING_LOOP.get(py)?.call1((slf,))?;
-    Ok(())
+    set_running_loop(slf.as_any())
+}
+
+fn set_running_loop(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+    let events = names::asyncio_module(event_loop.py(), "events")?;
+    events.call_method1("_set_running_loop", (event_loop,)).map(drop)
 }
 
 fn leave(slf: &Bound<'_, EventLoop>, hooks: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = slf.py();
-    names::SET_RUNNING_LOOP.get(py)?.call1((py.None(),))?;
+    set_running_loop(&names::none(py))?;
     slf.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (false,))?;
     names::SET_ASYNCGEN_HOOKS.get(py)?.call1(hooks.cast::<PyTuple>()?.clone())?;
     Ok(())
+}
+
+/// The loop as the class after ours in its bases sees it: `super()`.
+pub fn inherited<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, PySuper>> {
+    PySuper::new(&EventLoop::type_object(slf.py()), slf)
 }
 
 /// `close`. The inherited method releases what it made; our queues and the poller come after it,
@@ -88,8 +105,7 @@ pub fn close(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     if get(&native.closed) {
         return Ok(());
     }
-    let inherited = names::SELECTOR_EVENT_LOOP.get(py)?;
-    let outcome = inherited.call_method1(intern!(py, "close"), (slf,));
+    let outcome = inherited(slf)?.call_method0(intern!(py, "close"));
     set(&native.closed, true);
     native.discard_queues(py);
     let poller = native.poller.borrow_mut(py).take();
@@ -97,8 +113,8 @@ pub fn close(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     outcome.map(drop)
 }
 
-/// `__setattr__` and `__delattr__`: as for every object, but assigning `call_soon` or `time` is noted,
-/// because tasks and timers otherwise do not go through them.
+/// `__setattr__` and `__delattr__`: as for every object, but replacing a watched method or the selector
+/// is noted, because native code otherwise does not go through them.
 pub fn set_attribute(
     slf: &Bound<'_, EventLoop>,
     name: &Bound<'_, PyAny>,
@@ -107,12 +123,13 @@ pub fn set_attribute(
     let py = slf.py();
     dict::generic_setattr(slf.as_any(), name, value)?;
     let native = slf.get();
-    let watched: [(_, &AtomicBool); 2] = [
-        (intern!(py, "call_soon"), &native.call_soon_overridden),
-        (intern!(py, "time"), &native.time_overridden),
-    ];
-    for (watched, flag) in watched {
-        if name.eq(watched)? {
+    let name = name.cast::<PyString>()?.to_str()?;
+    if name == "_selector" {
+        let foreign = value.is_some_and(|value| !value.is_none() && !EpollSelector::is_exact_type_of(value));
+        set(&native.selector_replaced, foreign);
+    }
+    for (watched, flag) in watched_methods(native) {
+        if name == watched {
             let base = EventLoop::type_object(py).getattr(watched)?;
             let replaced = value.is_some() || !slf.get_type().getattr(watched)?.is(&base);
             set(flag, replaced);

@@ -6,8 +6,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use pyo3::{PyTypeInfo, intern};
 
+use super::lifecycle::inherited;
 use crate::loop_state::EventLoop;
-use crate::names;
 use crate::tasks::{Task, task};
 
 /// `create_task`. With a task factory, or keywords that this Python's own loop does not know, the
@@ -29,7 +29,7 @@ pub fn create_task<'py>(
             let parts = task::Parts { coro, name, context };
             Ok(task::spawn(slf, parts)?.into_any())
         }
-        Some(keywords) if default && passes_keywords_on(py)? => {
+        Some(keywords) if default && passes_keywords_on(slf)? => {
             keywords.set_item(intern!(py, "loop"), slf)?;
             set_given(&keywords, name, context)?;
             Task::type_object(py).call((coro,), Some(&keywords))
@@ -37,8 +37,7 @@ pub fn create_task<'py>(
         more => {
             let keywords = more.unwrap_or_else(|| PyDict::new(py));
             set_given(&keywords, name, context)?;
-            let inherited = names::SELECTOR_EVENT_LOOP.get(py)?;
-            inherited.call_method(intern!(py, "create_task"), (slf, coro), Some(&keywords))
+            inherited(slf)?.call_method(intern!(py, "create_task"), (coro,), Some(&keywords))
         }
     }
 }
@@ -59,12 +58,12 @@ fn set_given<'py>(
 }
 
 /// Whether this Python's `create_task` takes `**kwargs` for the task (3.13.3 and later).
-fn passes_keywords_on(py: Python<'_>) -> PyResult<bool> {
+fn passes_keywords_on(slf: &Bound<'_, EventLoop>) -> PyResult<bool> {
     static ANSWER: PyOnceLock<bool> = PyOnceLock::new();
     const VAR_KEYWORDS: u32 = 0x08;
     ANSWER
-        .get_or_try_init(py, || {
-            let function = names::SELECTOR_EVENT_LOOP.get(py)?.getattr("create_task")?;
+        .get_or_try_init(slf.py(), || {
+            let function = inherited(slf)?.getattr("create_task")?;
             let flags: u32 = function.getattr("__code__")?.getattr("co_flags")?.extract()?;
             Ok(flags & VAR_KEYWORDS != 0)
         })

@@ -1,6 +1,8 @@
 //! The Python face of the loop: the methods that Rust serves. Everything else of asyncio's loop is
 //! inherited from `asyncio.SelectorEventLoop`, which comes next in `ferrio.EventLoop`'s bases.
 
+use std::sync::atomic::Ordering;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
@@ -243,6 +245,16 @@ impl EventLoop {
     #[setter(_stopping)]
     fn assign_stopping(&self, value: bool) {
         set(&self.stopping, value);
+    }
+
+    #[getter]
+    fn _internal_fds(&self) -> u64 {
+        self.internal_fds.load(Ordering::Relaxed)
+    }
+
+    #[setter(_internal_fds)]
+    fn assign_internal_fds(&self, value: u64) {
+        self.internal_fds.store(value, Ordering::Relaxed);
     }
 
     #[getter]

@@ -43,7 +43,7 @@ pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let busy = get(&native.stopping) || !native.ready.borrow_mut(py).is_empty();
     let clock = turn::monotonic();
     let decision = if busy {
-        turn::decide_busy(clock - f64::from_bits(native.polled_at.load(Ordering::Relaxed)))
+        decide_busy(slf, clock)
     } else {
         match next_when {
             Some(when) => turn::decide_idle(when, call::now(slf)?),
@@ -60,17 +60,42 @@ pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     run_batch(slf)
 }
 
+/// A turn with work left skips its poll for a moment, but only while nothing but the loop's own
+/// wake-up is watched: with a user's descriptor the order of events and callbacks would show it.
+#[inline]
+fn decide_busy(slf: &Bound<'_, EventLoop>, clock: f64) -> Poll {
+    let native = slf.get();
+    let watched = native.interests.borrow_mut(slf.py()).len() as u64;
+    if watched > native.internal_fds.load(Ordering::Relaxed) || get(&native.selector_replaced) {
+        return Poll::Now;
+    }
+    turn::decide_busy(clock - f64::from_bits(native.polled_at.load(Ordering::Relaxed)))
+}
+
 /// Polls, and queues the handles of what is ready. The GIL is given up only when the poll may sleep.
 fn poll(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
     let py = slf.py();
     let native = slf.get();
-    let Some(poller) = native.poller.borrow_mut(py).clone() else { return Ok(()) };
+    if get(&native.selector_replaced) {
+        return poll_through_python(slf, decision);
+    }
+    let timeout = match decision {
+        Poll::Skip | Poll::Now => Timeout::Zero,
+        Poll::Until(limit) => Timeout::For(limit),
+        Poll::Forever => Timeout::Forever,
+    };
+    let ready = wait(py, native, timeout)?;
+    native.polled_at.store(turn::monotonic().to_bits(), Ordering::Relaxed);
+    ready.into_iter().try_for_each(|event| fd::dispatch(slf, event.fd, event.readable, event.writable))
+}
+
+/// One poll of the loop's reactor; a signal ends it early and has its handler run.
+pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Vec<Event>> {
+    let Some(poller) = native.poller.borrow_mut(py).clone() else { return Ok(Vec::new()) };
     let mut events = native.events.borrow_mut(py).take().unwrap_or_else(Events::new);
-    let outcome = match decision {
-        Poll::Skip => return Ok(()),
-        Poll::Now => poller.wait(&mut events, Timeout::Zero),
-        Poll::Until(_) | Poll::Forever => {
-            let timeout = if let Poll::Until(limit) = decision { Timeout::For(limit) } else { Timeout::Forever };
+    let outcome = match timeout {
+        Timeout::Zero => poller.wait(&mut events, timeout),
+        Timeout::For(_) | Timeout::Forever => {
             native.wake.prepare_sleep();
             // SAFETY: the poll touches no Python object.
             let outcome = unsafe { runtime::without_gil(py, || poller.wait(&mut events, timeout)) };
@@ -78,17 +103,30 @@ fn poll(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
             outcome
         }
     };
-    native.polled_at.store(turn::monotonic().to_bits(), Ordering::Relaxed);
-    let ready: Vec<Event> = match outcome {
-        Ok(()) => events.iter().collect(),
+    let ready = events.iter().collect();
+    *native.events.borrow_mut(py) = Some(events);
+    match outcome {
+        Ok(()) => Ok(ready),
         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
             py.check_signals()?;
-            Vec::new()
+            Ok(Vec::new())
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Polls with the selector that somebody put into `_selector`. CPython: BaseEventLoop._run_once
+#[cold]
+fn poll_through_python(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
+    let py = slf.py();
+    let timeout = match decision {
+        Poll::Skip | Poll::Now => Some(0.0),
+        Poll::Until(limit) => Some(limit.as_secs_f64()),
+        Poll::Forever => None,
     };
-    *native.events.borrow_mut(py) = Some(events);
-    ready.into_iter().try_for_each(|event| fd::dispatch(slf, event.fd, event.readable, event.writable))
+    let selector = slf.getattr(intern!(py, "_selector"))?;
+    let events = selector.call_method1(intern!(py, "select"), (timeout,))?;
+    slf.call_method1(intern!(py, "_process_events"), (events,)).map(drop)
 }
 
 fn queue_due_timers(slf: &Bound<'_, EventLoop>, end_time: f64) {

@@ -2,16 +2,21 @@
 //! has), answered from the loop's own table.
 
 use std::os::fd::RawFd;
+use std::time::Duration;
 
-use pyo3::exceptions::PyKeyError;
+use ferrio_capi::{Ref, runtime};
+use ferrio_core::reactor::Timeout;
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
+use super::run;
+use crate::errors;
 use crate::loop_state::EventLoop;
 use crate::names;
 
-/// A read-only selector over a loop's interests. Its name is the one that asyncio logs.
+/// A selector over a loop's interests. Its name is the one that asyncio logs.
 #[pyclass(module = "ferrio._ferrio", frozen)]
 pub struct EpollSelector {
     event_loop: Py<EventLoop>,
@@ -41,7 +46,7 @@ impl EpollSelector {
 
     /// Return the key of a registered file object. Raises KeyError when it is not registered.
     fn get_key<'py>(&self, py: Python<'py>, fileobj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let fd: RawFd = names::FILEOBJ_TO_FD.get(py)?.call1((fileobj,))?.extract()?;
+        let fd = descriptor(fileobj)?;
         self.key(py, fd)?.ok_or_else(|| {
             let text = fileobj.repr().map(|text| text.to_string()).unwrap_or_default();
             PyKeyError::new_err(format!("{text} is not registered"))
@@ -53,6 +58,73 @@ impl EpollSelector {
         self.event_loop.get().poller.borrow_mut(py).as_ref().map_or(-1, |poller| poller.epoll_fd())
     }
 
+    /// Register a file object for asyncio's (reader, writer) pair of handles. Raises ValueError for
+    /// events other than EVENT_READ and EVENT_WRITE, KeyError when it is registered already.
+    #[pyo3(signature = (fileobj, events, data=None))]
+    fn register<'py>(
+        &self,
+        py: Python<'py>,
+        fileobj: &Bound<'py, PyAny>,
+        events: u32,
+        data: Option<HandlePair<'py>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let fd = descriptor(fileobj)?;
+        if events == 0 || events & !(EVENT_READ | EVENT_WRITE) != 0 {
+            return Err(PyValueError::new_err(format!("Invalid events: {events}")));
+        }
+        if self.key(py, fd)?.is_some() {
+            let text = format!("{} (FD {fd}) is already registered", fileobj.repr()?);
+            return Err(PyKeyError::new_err(text));
+        }
+        self.watch(py, fd, events, data)?;
+        self.key(py, fd)
+    }
+
+    /// Change the events and the pair of handles of a registered file object.
+    #[pyo3(signature = (fileobj, events, data=None))]
+    fn modify<'py>(
+        &self,
+        py: Python<'py>,
+        fileobj: &Bound<'py, PyAny>,
+        events: u32,
+        data: Option<HandlePair<'py>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.get_key(py, fileobj)?;
+        let fd = descriptor(fileobj)?;
+        self.watch(py, fd, events, data)?;
+        self.key(py, fd)
+    }
+
+    /// Unregister a file object; return its key. Raises KeyError when it is not registered.
+    fn unregister<'py>(&self, py: Python<'py>, fileobj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let key = self.get_key(py, fileobj)?;
+        self.watch(py, descriptor(fileobj)?, 0, None)?;
+        Ok(key)
+    }
+
+    /// Wait until a registered file object is ready, `timeout` seconds at most (None: for ever);
+    /// return a list of (key, events).
+    #[pyo3(signature = (timeout=None))]
+    fn select<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Vec<(Bound<'py, PyAny>, u32)>> {
+        let timeout = match timeout {
+            None => Timeout::Forever,
+            Some(seconds) if seconds > 0.0 => {
+                let limit = seconds.min(ferrio_core::turn::MAX_SELECT_TIMEOUT);
+                Timeout::For(Duration::from_secs_f64(limit))
+            }
+            Some(_) => Timeout::Zero,
+        };
+        let mut ready = Vec::new();
+        for event in run::wait(py, self.event_loop.get(), timeout)? {
+            let mask = u32::from(event.readable) * EVENT_READ + u32::from(event.writable) * EVENT_WRITE;
+            if let Some(key) = self.key(py, event.fd)? {
+                let mask = mask & key.getattr("events")?.extract::<u32>()?;
+                ready.push((key, mask));
+            }
+        }
+        Ok(ready)
+    }
+
     /// Nothing: the loop closes its descriptors itself.
     fn close(&self) {}
 
@@ -61,16 +133,54 @@ impl EpollSelector {
     }
 }
 
+/// `selectors.EVENT_READ` and `selectors.EVENT_WRITE`.
+const EVENT_READ: u32 = 1;
+const EVENT_WRITE: u32 = 2;
+
+/// What asyncio registers: the handle of the reader and that of the writer, or None.
+type HandlePair<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+    names::FILEOBJ_TO_FD.get(fileobj.py())?.call1((fileobj,))?.extract()
+}
+
 impl EpollSelector {
+    /// Makes the table's entry for `fd` what `events` and `data` say.
+    fn watch(&self, py: Python<'_>, fd: RawFd, events: u32, data: Option<HandlePair<'_>>) -> PyResult<()> {
+        let native = self.event_loop.get();
+        let (reader, writer) = data.unwrap_or((None, None));
+        let reader = reader.filter(|_| events & EVENT_READ != 0).map(Ref::new);
+        let writer = writer.filter(|_| events & EVENT_WRITE != 0).map(Ref::new);
+        let poller = native.poller.borrow_mut(py).clone();
+        let (Some(poller), Some(source)) = (poller, runtime::borrow_fd(fd)) else {
+            return Err(errors::loop_closed());
+        };
+        let replaced = {
+            let mut interests = native.interests.borrow_mut(py);
+            let old_reader = match reader {
+                Some(reader) => interests.set_reader(&poller, source, reader),
+                None => interests.remove_reader(&poller, source),
+            };
+            let old_writer = match writer {
+                Some(writer) => interests.set_writer(&poller, source, writer),
+                None => interests.remove_writer(&poller, source),
+            };
+            (old_reader, old_writer, interests.take_lost())
+        };
+        let (old_reader, old_writer, lost) = replaced;
+        drop(lost);
+        drop(old_reader?);
+        drop(old_writer?);
+        Ok(())
+    }
+
     fn key<'py>(&self, py: Python<'py>, fd: RawFd) -> PyResult<Option<Bound<'py, PyAny>>> {
-        const EVENT_READ: u8 = 1;
-        const EVENT_WRITE: u8 = 2;
         let (reader, writer) = {
             let interests = self.event_loop.get().interests.borrow_mut(py);
             if interests.events_of(fd).is_none() {
                 return Ok(None);
             }
-            let bind = |handle: &ferrio_capi::Ref| handle.bind(py);
+            let bind = |handle: &Ref| handle.bind(py);
             (interests.reader(fd).map(bind), interests.writer(fd).map(bind))
         };
         let mut events = 0;
