@@ -78,7 +78,7 @@ def test_the_context_of_a_failing_callback_is_the_one_of_stock(same_as_stock, so
             )
 
         loop.set_exception_handler(handler)
-        loop.future = loop.create_future()
+        loop.future = engine.future_class(loop=loop)
         loop.future.set_result(None)
         source(loop)
         loop.call_later(0.001, loop.stop)

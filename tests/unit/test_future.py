@@ -223,7 +223,7 @@ STATES = {
 def test_the_repr_is_the_one_of_stock_in_every_state(same_as_stock, change, debug):
     def scenario(loop, engine):
         loop.set_debug(debug)
-        future = loop.create_future()
+        future = engine.future_class(loop=loop)
         change(future)
         return repr(future), str(future)
 

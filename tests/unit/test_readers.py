@@ -1,6 +1,7 @@
 """add_reader, add_writer and their removals, on real sockets and pipes."""
 
 import asyncio
+import errno
 import os
 import socket
 import tempfile
@@ -233,6 +234,15 @@ def test_a_bad_descriptor_has_the_outcome_of_stock(same_as_stock, method, fd):
     same_as_stock(lambda loop, engine: getattr(loop, method)(fd, *args))
 
 
+def test_the_error_of_a_bad_descriptor_has_its_number(loop):
+    with tempfile.TemporaryFile() as file, pytest.raises(PermissionError) as caught:
+        loop.add_reader(file, print)
+    assert caught.value.errno == errno.EPERM
+    with pytest.raises(OSError, match="^\\[Errno 9\\] Bad file descriptor$") as caught:
+        loop.add_writer(10**6, print)
+    assert caught.value.errno == errno.EBADF
+
+
 def test_a_regular_file_is_refused_as_on_stock(same_as_stock):
     with tempfile.TemporaryFile() as file:
         outcome = same_as_stock(lambda loop, engine: loop.add_reader(file, print))
@@ -247,16 +257,19 @@ def test_a_descriptor_of_a_transport_is_refused_as_on_stock(same_as_stock):
 
         async def main():
             transport, _ = await loop.create_connection(asyncio.Protocol, sock=left)
+            number = left.fileno()
             try:
-                loop.add_reader(left.fileno(), print)
+                loop.add_reader(number, print)
+            except RuntimeError as exc:
+                return str(exc).replace(str(number), "NUMBER")
             finally:
                 transport.close()
                 await asyncio.sleep(0)
 
         with right:
-            loop.run_until_complete(main())
+            return loop.run_until_complete(main())
 
-    same_as_stock(scenario)
+    assert same_as_stock(scenario)[1].startswith("File descriptor NUMBER is used by transport ")
 
 
 @pytest.mark.parametrize("method", ["add_reader", "add_writer"])

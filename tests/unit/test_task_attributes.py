@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import inspect
 import io
+import re
 import types
 import weakref
 
@@ -24,12 +25,11 @@ def finish(loop, task):
     loop.run_until_complete(asyncio.wait([task]))
 
 
-def test_create_task_makes_a_task_of_this_engine(loop, task_class, future_class, run):
+def test_create_task_makes_a_task_of_this_engine(loop, task_class, run):
     task = loop.create_task(asyncio.sleep(0))
     assert type(task) is task_class
     assert isinstance(task, asyncio.Task)
     assert isinstance(task, asyncio.Future)
-    assert isinstance(task, future_class)
     assert asyncio.isfuture(task)
     assert asyncio.ensure_future(task, loop=loop) is task
     assert task.get_loop() is loop and task._loop is loop
@@ -226,7 +226,9 @@ def test_the_repr_in_every_state_is_the_one_of_stock(same_as_stock, debug):
         tasks[0].cancel("why")
         loop.run_until_complete(asyncio.wait(tasks))
         tasks[1].exception()
-        return seen + [repr(task) for task in tasks]
+        seen += [repr(task) for task in tasks]
+        # The future behind asyncio.sleep: stock shows the line of its own create_future.
+        return [re.sub(r"(wait_for=<Future .*?created at) [^ >]+", r"\1 there", t) for t in seen]
 
     assert same_as_stock(scenario)[1][0].startswith("<Task pending name='named' coro=<outer() ")
 
