@@ -57,6 +57,7 @@ imported! {
     FORMAT_CALLBACK_SOURCE = "asyncio.format_helpers"."_format_callback_source";
     FORMAT_HANDLE = "asyncio.base_events"."_format_handle";
     TRACEBACK_EXTRACT_STACK = "traceback"."extract_stack";
+    FRAME_SUMMARY = "traceback"."FrameSummary";
     FUTURE_REPR = "asyncio.base_futures"."_future_repr";
     TASK_REPR = "asyncio.base_tasks"."_task_repr";
     TASK_GET_STACK = "asyncio.base_tasks"."_task_get_stack";

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use pyo3::{PyTypeInfo, intern};
 
+use super::lifecycle::inherited;
 use super::{call, run};
 use crate::handles::{self, Handle, Parts, TimerHandle};
 use crate::loop_state::{EventLoop, Item, set};
@@ -45,6 +46,22 @@ pub fn traced_timer_handle<'py>(
     };
     let arguments = (when, parts.callback, parts.args, parts.event_loop, parts.context);
     Ok(TimerHandle::type_object(py).call1(arguments)?.cast_into()?)
+}
+
+/// Ends a future's stack with the frame of asyncio's own `create_future`, which programs see as the
+/// place where the future was created.
+#[cold]
+pub fn add_creating_frame(slf: &Bound<'_, EventLoop>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = slf.py();
+    let stack = future.getattr(intern!(py, "_source_traceback"))?;
+    let method = inherited(slf)?.getattr(intern!(py, "create_future"))?;
+    let code = method.getattr_opt("__code__")?;
+    let (Some(code), false) = (code, stack.is_none()) else { return Ok(()) };
+    let lines = code.call_method0("co_lines")?.try_iter()?;
+    let lines = lines.map(|range| range?.get_item(2)?.extract::<Option<u32>>());
+    let last = lines.collect::<PyResult<Vec<_>>>()?.into_iter().flatten().max();
+    let arguments = (code.getattr("co_filename")?, last, code.getattr("co_name")?);
+    stack.call_method1("append", (names::FRAME_SUMMARY.get(py)?.call1(arguments)?,)).map(drop)
 }
 
 /// CPython: BaseEventLoop._check_callback

@@ -1,4 +1,4 @@
-//! `create_task`, with and without a task factory.
+//! `create_future`, and `create_task` with and without a task factory.
 
 use ferrio_capi::method::Object;
 use pyo3::prelude::*;
@@ -6,9 +6,21 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use pyo3::{PyTypeInfo, intern};
 
+use super::debug;
 use super::lifecycle::inherited;
-use crate::loop_state::EventLoop;
+use crate::futures::methods as futures;
+use crate::loop_state::{EventLoop, get};
 use crate::tasks::{Task, task};
+
+/// `create_future`.
+#[inline]
+pub fn create_future<'py>(slf: &Bound<'py, EventLoop>) -> Object<'py> {
+    let future = futures::new(slf)?.into_any();
+    if get(&slf.get().debug) {
+        debug::add_creating_frame(slf, &future)?;
+    }
+    Ok(future)
+}
 
 /// `create_task`. With a task factory, or keywords that this Python's own loop does not know, the
 /// inherited method decides (and words the error).

@@ -8,7 +8,6 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::{call, debug, fd, lifecycle, make, run};
-use crate::futures::methods as futures;
 use crate::loop_state::{EventLoop, get, set};
 
 #[pymethods]
@@ -107,7 +106,7 @@ impl EventLoop {
 
     /// Create a Future object attached to the loop.
     fn create_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(futures::new(slf)?.into_any())
+        make::create_future(slf)
     }
 
     /// Schedule a coroutine object; return a task object.
