@@ -11,6 +11,7 @@ pub mod class;
 pub mod context;
 pub mod dict;
 pub mod gil_cell;
+pub mod handled;
 pub mod method;
 pub mod reference;
 pub mod runtime;
