@@ -20,6 +20,7 @@ STATUS = {"signals.py": -signal.SIGINT, "task_groups.py": 1}
 MASKS = [
     (re.compile(r"0x[0-9a-f]+"), "0x"),
     (re.compile(r"<\w*EventLoop (?=running=)"), "<LOOP "),
+    (re.compile(r"\b\w*EventLoop\.(?=\w+\(\))"), "LOOP."),
     (re.compile(r"when=\d+\.\d+"), "when=N"),
     (re.compile(r"took \d+\.\d+ seconds"), "took N seconds"),
 ]

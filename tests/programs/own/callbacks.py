@@ -98,8 +98,14 @@ interrupts(loop)
 loop.close()
 loop.close()
 print(loop)
-for call in (loop.call_soon, loop.run_forever, loop.create_task):
+unstarted = asyncio.sleep(0)
+for call in (
+    lambda: loop.call_soon(print),
+    loop.run_forever,
+    lambda: loop.create_task(unstarted),
+):
     try:
-        call(*[print] * (call == loop.call_soon), *[asyncio.sleep(0)] * (call == loop.create_task))
+        call()
     except RuntimeError as error:
         print(error)
+unstarted.close()
