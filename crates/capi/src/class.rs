@@ -44,6 +44,10 @@ pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
     /// The native part of its instances.
     type State: State;
 
+    /// Whether new instances are tracked by the garbage collector. One that is not must be tracked
+    /// ([`track`]) before it can become part of a cycle that its owner does not show in its place.
+    const TRACKED: bool = true;
+
     /// How many freed instances are kept for reuse.
     const KEPT: usize;
 
@@ -188,11 +192,20 @@ impl<C: NativeClass> Class<C> {
         let object = match kept {
             // SAFETY: the list's invariant; `revive` makes it an object again.
             Some(memory) => unsafe { self.revive(memory.0) },
-            // SAFETY: a ready heap type; PyType_GenericAlloc zeroes and tracks.
-            None => unsafe { ffi::PyType_GenericAlloc(self.type_ptr(), 0) },
+            None => self.alloc_fresh(),
         };
         // SAFETY: an owned instance of our type, or null with MemoryError set.
         unsafe { Bound::from_owned_ptr_or_err(py, object).map(|new| new.cast_into_unchecked()) }
+    }
+
+    fn alloc_fresh(&self) -> *mut ffi::PyObject {
+        // SAFETY: a ready heap type; PyType_GenericAlloc zeroes and tracks.
+        let object = unsafe { ffi::PyType_GenericAlloc(self.type_ptr(), 0) };
+        if !C::TRACKED && !object.is_null() {
+            // SAFETY: a tracked object that nobody else has seen.
+            unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
+        }
+        object
     }
 
     /// # Safety
@@ -204,7 +217,9 @@ impl<C: NativeClass> Class<C> {
         unsafe {
             object.cast::<u8>().add(offset).write_bytes(0, size_of::<C::State>());
             ffi::PyObject_Init(object, self.type_ptr());
-            ffi::PyObject_GC_Track(object.cast());
+            if C::TRACKED {
+                ffi::PyObject_GC_Track(object.cast());
+            }
         }
         object
     }
@@ -273,6 +288,26 @@ impl<C: NativeClass> Default for Class<C> {
     }
 }
 
+/// Shows an instance to the garbage collector from now on.
+#[inline]
+pub fn track<C: NativeClass>(object: &Bound<'_, C>) {
+    // SAFETY: a live GC object; it must not be tracked twice.
+    unsafe {
+        if ffi::PyObject_GC_IsTracked(object.as_ptr()) == 0 {
+            ffi::PyObject_GC_Track(object.as_ptr().cast());
+        }
+    }
+}
+
+/// [`track`], when the caller's reference is not the only one.
+#[inline]
+pub fn track_if_shared<C: NativeClass>(object: &Bound<'_, C>) {
+    // SAFETY: reads the count of a live object.
+    if unsafe { ffi::Py_REFCNT(object.as_ptr()) } > 1 {
+        track(object);
+    }
+}
+
 /// One entry of a type's slot table.
 #[must_use]
 pub fn slot(id: c_int, function: *mut c_void) -> ffi::PyType_Slot {
@@ -289,7 +324,13 @@ unsafe extern "C" fn new<C: NativeClass>(
         return unsafe { ffi::PyType_GenericAlloc(subtype, 0) };
     }
     // SAFETY: tp_new runs attached.
-    unsafe { guard(std::ptr::null_mut(), |py| C::class().alloc(py).map(Bound::into_ptr)) }
+    unsafe {
+        guard(std::ptr::null_mut(), |py| {
+            let object = C::class().alloc(py)?;
+            track(&object);
+            Ok(object.into_ptr())
+        })
+    }
 }
 
 unsafe extern "C" fn traverse<C: NativeClass>(

@@ -324,6 +324,17 @@ impl Members {
     }
 }
 
+/// Whether the garbage collector calls this finalizer, and not the end of the last reference. The
+/// collector clears weak references before it calls finalizers, tp_dealloc does so after them.
+/// CPython: finalize_garbage, PyObject_CallFinalizerFromDealloc
+#[must_use]
+pub fn finalized_by_collector<C: NativeClass>(object: &Bound<'_, C>) -> bool {
+    // The end of the last reference makes the count 1; the collector's own reference comes on top of
+    // those of the cycle.
+    // SAFETY: reading the count of a live object.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) > 1 }
+}
+
 /// What one step of an iterator gave.
 #[derive(Debug)]
 #[must_use]

@@ -108,6 +108,14 @@ impl Slot {
         unsafe { Bound::from_borrowed_ptr_or_opt(py, self.0.get()) }
     }
 
+    /// The stored object as PyO3's type, for its visitor.
+    #[must_use]
+    pub fn as_py(&self) -> Option<&Py<PyAny>> {
+        // SAFETY: a non-null pointer that the slot owns has `Py`'s representation; PyO3's visitor
+        // reads it before anything else runs.
+        self.is_set().then(|| unsafe { &*self.0.as_ptr().cast::<Py<PyAny>>() })
+    }
+
     /// Takes the object out.
     #[inline]
     #[must_use]

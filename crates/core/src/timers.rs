@@ -7,25 +7,25 @@
 //!
 //! # State
 //! 1. A timer is live from `push` until `cancel`, `pop_due` or `take_all` hands its payload back.
-//! 2. A cancelled timer leaves its slot at once and a dead entry in the heap, which sinks and rises
-//!    like any other until `begin_turn` or `pop_due` meets it.
+//! 2. A cancelled timer leaves its payload's place empty at once and a dead entry in the heap, which
+//!    sinks and rises like any other until `begin_turn` or `pop_due` meets it.
 //!
 //! # Fields
-//! 3. An entry is live exactly when its generation is that of its slot: the generation changes
-//!    whenever a slot is vacated, and a slot whose generations are used up is never used again.
+//! 3. An entry owns its slot; it is live exactly while the slot holds a payload. A slot is used again
+//!    only after its entry has left the heap.
 //! 4. `cancelled` counts as stock's `_timer_cancelled_count` does, see [`Timers::pop_due`]. It is at
 //!    least the number of dead entries, so it never underflows.
 //!
 //! # Shutdown
-//! 5. `take_all` empties the heap; keys from before stay harmless, for generations go on.
+//! 5. `take_all` empties the heap.
 
 use std::mem::size_of;
 
-/// Names one pushed timer. It stays harmless when that timer is gone: it then finds nothing.
+/// Names one pushed timer. When that timer is gone it may name another one, so whoever uses it says
+/// which payload is meant.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct TimerKey {
     slot: u32,
-    generation: u32,
 }
 
 /// The timers of one loop.
@@ -33,10 +33,11 @@ pub struct TimerKey {
 pub struct Timers<T> {
     /// Live and dead entries; a binary heap in heapq's array layout.
     heap: Vec<Entry>,
-    slots: Vec<Slot<T>>,
-    /// First vacant slot, or `NO_SLOT`.
-    first_free: u32,
-    /// Occupied slots. Invariant: equals the live entries of `heap`.
+    /// Payloads by slot.
+    slots: Vec<Option<T>>,
+    /// Slots that no entry owns.
+    free: Vec<u32>,
+    /// Live entries.
     live: usize,
     /// Raised by each cancel, lowered by each dead entry that `begin_turn` pops, zeroed when the
     /// heap is compacted or emptied.
@@ -50,7 +51,7 @@ impl<T> Timers<T> {
         Self {
             heap: Vec::new(),
             slots: Vec::new(),
-            first_free: NO_SLOT,
+            free: Vec::new(),
             live: 0,
             cancelled: 0,
         }
@@ -58,34 +59,22 @@ impl<T> Timers<T> {
 
     /// Adds a timer that is due once the clock has passed `when` (seconds, any value).
     pub fn push(&mut self, when: f64, payload: T) -> TimerKey {
-        let key = self.occupy(payload);
+        let slot = self.occupy(payload);
         // CPython: heapq.heappush
         let last = self.heap.len();
-        self.heap.push(Entry {
-            when,
-            slot: key.slot,
-            generation: key.generation,
-        });
+        self.heap.push(Entry { when, slot });
         rise(&mut self.heap, 0, last);
-        key
+        TimerKey { slot }
     }
 
-    /// Takes a live timer out, in O(1). `None` when it has fired or was cancelled before.
-    pub fn cancel(&mut self, key: TimerKey) -> Option<T> {
-        let payload = self.vacate(key.slot, key.generation)?;
+    /// Takes a live timer out, in O(1), if `is_it` recognises its payload. `None` when the timer that
+    /// `key` named has fired or was cancelled before.
+    pub fn cancel(&mut self, key: TimerKey, is_it: impl FnOnce(&T) -> bool) -> Option<T> {
+        let place = self.slots.get_mut(key.slot as usize)?;
+        let payload = place.take_if(|payload| is_it(payload))?;
+        self.live -= 1;
         self.cancelled += 1;
         Some(payload)
-    }
-
-    /// The payload of a live timer.
-    #[must_use]
-    pub fn get(&self, key: TimerKey) -> Option<&T> {
-        let slot = self.slots.get(key.slot as usize)?;
-        if slot.generation == key.generation {
-            slot.payload.as_ref()
-        } else {
-            None
-        }
     }
 
     /// Opens a turn: afterwards the head, if there is one, is live.
@@ -99,7 +88,9 @@ impl<T> Timers<T> {
             return;
         }
         while self.heap.first().is_some_and(|head| !self.is_live(head)) {
-            self.pop_entry();
+            if let Some(dead) = self.pop_entry() {
+                self.free.push(dead.slot);
+            }
             self.cancelled -= 1;
         }
     }
@@ -124,7 +115,7 @@ impl<T> Timers<T> {
                 return None;
             }
             let entry = self.pop_entry()?;
-            if let Some(payload) = self.vacate(entry.slot, entry.generation) {
+            if let Some(payload) = self.vacate(entry.slot) {
                 return Some(payload);
             }
         }
@@ -154,11 +145,8 @@ impl<T> Timers<T> {
     /// Live timers as (deadline, payload), in heap-array order.
     pub fn iter(&self) -> impl Iterator<Item = (f64, &T)> {
         self.heap.iter().filter_map(|entry| {
-            let key = TimerKey {
-                slot: entry.slot,
-                generation: entry.generation,
-            };
-            self.get(key).map(|payload| (entry.when, payload))
+            let payload = self.slots.get(entry.slot as usize)?.as_ref()?;
+            Some((entry.when, payload))
         })
     }
 
@@ -167,57 +155,44 @@ impl<T> Timers<T> {
     #[must_use]
     pub fn take_all(&mut self) -> Vec<T> {
         let heap = std::mem::take(&mut self.heap);
+        let mut slots = std::mem::take(&mut self.slots);
+        self.free = Vec::new();
+        self.live = 0;
         self.cancelled = 0;
         heap.iter()
-            .filter_map(|entry| self.vacate(entry.slot, entry.generation))
+            .filter_map(|entry| slots[entry.slot as usize].take())
             .collect()
     }
 
-    fn occupy(&mut self, payload: T) -> TimerKey {
+    fn occupy(&mut self, payload: T) -> u32 {
         self.live += 1;
-        if let Some(slot) = self.slots.get_mut(self.first_free as usize) {
-            let key = TimerKey {
-                slot: self.first_free,
-                generation: slot.generation,
-            };
-            self.first_free = slot.next_free;
-            slot.payload = Some(payload);
-            return key;
+        if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize] = Some(payload);
+            return slot;
         }
-        let index = u32::try_from(self.slots.len()).unwrap_or(NO_SLOT);
-        assert!(index < NO_SLOT, "2^32 - 1 timers are the limit");
-        self.slots.push(Slot {
-            generation: 0,
-            next_free: NO_SLOT,
-            payload: Some(payload),
-        });
-        TimerKey {
-            slot: index,
-            generation: 0,
-        }
+        let slot = u32::try_from(self.slots.len()).expect("2^32 timers are the limit");
+        self.slots.push(Some(payload));
+        slot
     }
 
-    /// Empties the slot if `generation` is the current one; ends that generation.
-    fn vacate(&mut self, index: u32, generation: u32) -> Option<T> {
-        let slot = self.slots.get_mut(index as usize)?;
-        if slot.generation != generation {
-            return None;
+    /// Gives the slot of an entry that left the heap back, with the payload if it was live.
+    fn vacate(&mut self, slot: u32) -> Option<T> {
+        let payload = self.slots[slot as usize].take();
+        self.live -= usize::from(payload.is_some());
+        if self.heap.is_empty() {
+            // Nobody owns a slot: begin anew, and let go of a burst's memory.
+            self.slots.clear();
+            self.slots.shrink_to(KEPT_SLOTS);
+            self.free.clear();
+            self.free.shrink_to(KEPT_SLOTS);
+        } else {
+            self.free.push(slot);
         }
-        let payload = slot.payload.take()?;
-        self.live -= 1;
-        // The last generation stays, empty: such a slot is not offered again.
-        if let Some(next_generation) = generation.checked_add(1) {
-            slot.generation = next_generation;
-            slot.next_free = self.first_free;
-            self.first_free = index;
-        }
-        Some(payload)
+        payload
     }
 
     fn is_live(&self, entry: &Entry) -> bool {
-        self.slots
-            .get(entry.slot as usize)
-            .is_some_and(|slot| slot.generation == entry.generation && slot.payload.is_some())
+        self.slots[entry.slot as usize].is_some()
     }
 
     /// `// CPython: heapq.heappop`
@@ -233,7 +208,13 @@ impl<T> Timers<T> {
 
     fn compact(&mut self) {
         let mut heap = std::mem::take(&mut self.heap);
-        heap.retain(|entry| self.is_live(entry));
+        heap.retain(|entry| {
+            let live = self.slots[entry.slot as usize].is_some();
+            if !live {
+                self.free.push(entry.slot);
+            }
+            live
+        });
         // A burst of timers that were cancelled does not keep its memory.
         heap.shrink_to(heap.len() * 2);
         // CPython: heapq.heapify
@@ -251,26 +232,15 @@ impl<T> Default for Timers<T> {
     }
 }
 
+/// Packed: the heap moves entries, and a million of them should cost no more than stock's list.
 #[derive(Copy, Clone, Debug)]
+#[repr(C, packed(4))]
 struct Entry {
     when: f64,
     slot: u32,
-    generation: u32,
 }
 
-const _: () = assert!(
-    size_of::<Entry>() == 16,
-    "the heap moves entries, so they stay small"
-);
-
-#[derive(Debug)]
-struct Slot<T> {
-    /// The generation of the payload, or of the next payload while vacant.
-    generation: u32,
-    /// The next vacant slot; meaningful only while vacant.
-    next_free: u32,
-    payload: Option<T>,
-}
+const _: () = assert!(size_of::<Entry>() == 12);
 
 /// Moves the entry at `index` towards `start` past every ancestor that is later.
 /// `// CPython: heapq._siftdown`
@@ -319,5 +289,5 @@ fn settle(heap: &mut [Entry], start: usize) {
 /// Heaps up to this length are never compacted. `// CPython: _MIN_SCHEDULED_TIMER_HANDLES`
 const MIN_COMPACTED_LEN: usize = 100;
 
-/// Ends the list of vacant slots.
-const NO_SLOT: u32 = u32::MAX;
+/// How many slots stay allocated when the last timer has left.
+const KEPT_SLOTS: usize = 1024;

@@ -39,7 +39,8 @@ impl Replay {
                 }
                 Some("cancel") => {
                     for id in words {
-                        self.timers.cancel(self.keys[number::<usize>(id)]);
+                        let id = number::<usize>(id);
+                        self.timers.cancel(self.keys[id], |payload| *payload == id);
                     }
                 }
                 Some("turn") => {
@@ -117,31 +118,28 @@ fn a_cancelled_timer_gives_its_payload_back_once_and_never_fires() {
     let mut timers = Timers::new();
     let key = timers.push(1.0, "a");
     timers.push(2.0, "b");
-    assert_eq!(timers.get(key), Some(&"a"));
-    assert_eq!(timers.cancel(key), Some("a"));
-    assert_eq!(timers.cancel(key), None);
-    assert_eq!(timers.get(key), None);
+    assert_eq!(timers.cancel(key, |payload| *payload == "a"), Some("a"));
+    assert_eq!(timers.cancel(key, |payload| *payload == "a"), None);
     assert_eq!((timers.len(), timers.heap_len()), (1, 2));
     assert_eq!(pop_all(&mut timers, 9.0), ["b"]);
 }
 
 #[test]
-fn the_key_of_a_fired_timer_finds_nothing_even_when_its_slot_is_in_use() {
+fn the_key_of_a_fired_timer_spares_the_timer_that_has_its_slot_now() {
     let mut timers = Timers::new();
     let old = timers.push(1.0, "old");
     assert_eq!(timers.pop_due(2.0), Some("old"));
     let new = timers.push(3.0, "new");
-    assert!(old != new);
-    assert_eq!(timers.get(old), None);
-    assert_eq!(timers.cancel(old), None);
-    assert_eq!(timers.get(new), Some(&"new"));
+    assert_eq!(timers.cancel(old, |payload| *payload == "old"), None);
+    assert_eq!(timers.len(), 1);
+    assert_eq!(timers.cancel(new, |payload| *payload == "new"), Some("new"));
 }
 
 #[test]
 fn the_dead_entry_of_a_slot_does_not_stand_for_the_next_timer_in_it() {
     let mut timers = Timers::new();
     let key = timers.push(1.0, "cancelled");
-    timers.cancel(key);
+    timers.cancel(key, |_| true);
     timers.push(5.0, "later");
     assert_eq!(timers.heap_len(), 2);
     assert_eq!(timers.iter().collect::<Vec<_>>(), [(5.0, &"later")]);
@@ -156,9 +154,9 @@ fn a_turn_begins_with_a_live_head() {
     let keys: Vec<_> = (0..4_u8)
         .map(|number| timers.push(f64::from(number), number))
         .collect();
-    timers.cancel(keys[0]);
-    timers.cancel(keys[1]);
-    timers.cancel(keys[3]);
+    timers.cancel(keys[0], |_| true);
+    timers.cancel(keys[1], |_| true);
+    timers.cancel(keys[3], |_| true);
     timers.begin_turn();
     assert_eq!(timers.next_when(), Some(2.0));
     assert_eq!(timers.heap_len(), 2);
@@ -171,7 +169,7 @@ fn a_hundred_entries_are_not_compacted_and_one_more_is() {
         timers.push(0.0, 0);
         let keys: Vec<_> = (1..count).map(|number| timers.push(1.0, number)).collect();
         for key in keys {
-            timers.cancel(key);
+            timers.cancel(key, |_| true);
         }
         timers.begin_turn();
         assert_eq!(timers.heap_len(), left, "{count} entries");
@@ -184,7 +182,7 @@ fn the_count_of_cancelled_timers_never_underflows() {
     for round in 0..50 {
         let when = f64::from(round);
         let keys = [0.0, 0.1, 0.2, 0.3].map(|delay| timers.push(when + delay, ()));
-        timers.cancel(keys[1]);
+        timers.cancel(keys[1], |_| true);
         // The dead entry goes with the due ones in odd rounds, as head of the heap in even ones.
         timers.pop_due(when + 0.01);
         if round % 2 == 0 {
@@ -198,11 +196,11 @@ fn the_count_of_cancelled_timers_never_underflows() {
 }
 
 #[test]
-fn take_all_hands_over_the_live_and_leaves_old_keys_harmless() {
+fn take_all_hands_over_the_live_and_old_keys_spare_new_timers() {
     let witness = Rc::new(());
     let mut timers = Timers::new();
     let keys = [3.0, 1.0, 2.0].map(|when| timers.push(when, witness.clone()));
-    drop(timers.cancel(keys[1]));
+    drop(timers.cancel(keys[1], |_| true));
     let taken = timers.take_all();
     assert_eq!((taken.len(), Rc::strong_count(&witness)), (2, 3));
     assert_eq!(
@@ -210,7 +208,9 @@ fn take_all_hands_over_the_live_and_leaves_old_keys_harmless() {
         (0, 0, None)
     );
     timers.push(1.0, witness.clone());
-    assert!(keys.iter().all(|key| timers.get(*key).is_none()));
+    let stranger = Rc::new(());
+    let is_old = |payload: &Rc<()>| Rc::ptr_eq(payload, &stranger);
+    assert!(keys.iter().all(|key| timers.cancel(*key, is_old).is_none()));
     timers.begin_turn();
     assert!(timers.pop_due(2.0).is_some());
 }
@@ -219,27 +219,24 @@ fn take_all_hands_over_the_live_and_leaves_old_keys_harmless() {
 fn iter_gives_the_live_in_heap_array_order() {
     let mut timers = Timers::new();
     let keys = [4.0, 3.0, 2.0, 1.0].map(|when| timers.push(when, ()));
-    timers.cancel(keys[1]);
+    timers.cancel(keys[1], |_| true);
     let whens: Vec<_> = timers.iter().map(|(when, ())| when).collect();
     // heapq.heappush of 4, 3, 2, 1 leaves [1, 2, 3, 4].
     assert_eq!(whens, [1.0, 2.0, 4.0]);
 }
 
 #[test]
-fn vacant_slots_are_used_again_before_new_ones() {
+fn slots_are_used_again_once_their_entries_left_the_heap() {
     let mut timers = Timers::new();
+    let anchor = timers.push(9.0, ());
     for _ in 0..3 {
         let keys = [1.0, 2.0, 3.0].map(|when| timers.push(when, ()));
-        let slots = keys.map(|key| format!("{key:?}"));
-        for slot in ["slot: 0,", "slot: 1,", "slot: 2,"] {
-            assert_eq!(
-                slots.iter().filter(|shown| shown.contains(slot)).count(),
-                1,
-                "{slots:?}"
-            );
+        for (key, slot) in keys.iter().zip(["slot: 1 ", "slot: 2 ", "slot: 3 "]) {
+            let shown = keys.map(|key| format!("{key:?}"));
+            assert!(shown.iter().any(|shown| shown.contains(slot)), "{shown:?}");
+            timers.cancel(*key, |()| true);
         }
-        for key in keys {
-            timers.cancel(key);
-        }
+        timers.begin_turn();
     }
+    assert!(timers.cancel(anchor, |()| true).is_some());
 }

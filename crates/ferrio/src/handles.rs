@@ -5,6 +5,12 @@
 //! Fields: `_callback`, `_args`, `_context`, `_loop`, `_cancelled`, `_repr`, `_source_traceback` in
 //! the base's slots, and `_scheduled` for a TimerHandle. Only `_when` lies elsewhere: as a double in
 //! the native state, and in its slot too when the caller gave something else than a float.
+//! A TimerHandle is compact while `_args` holds a Future instead of a tuple: it is the timer of an
+//! `asyncio.sleep`, will resolve that future with None, and has no context yet, since none is needed
+//! for that; whoever reads `_args` or `_context` gets what stock would show.
+//! Collection: a handle in a queue is not tracked by the garbage collector; the loop shows its
+//! contents in its place (`visit_owned`). Once it leaves the queue while somebody else holds it, it
+//! is tracked. That keeps a hundred thousand timers out of every collection.
 //! Shutdown: freeing a handle frees its slots. A scheduled TimerHandle is owned by the loop's heap,
 //! so it cannot be freed while its key is live.
 
@@ -13,11 +19,12 @@ use std::ffi::c_int;
 
 use ferrio_capi::method::{Members, Object};
 use ferrio_capi::slots::Member;
-use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, context};
+use ferrio_capi::{Class, NativeClass, Ref, Slot, State, StateOf, Visit, class, context};
 use ferrio_core::timers::TimerKey;
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
-use pyo3::{PyTypeInfo, ffi};
+use pyo3::{PyTraverseError, PyTypeInfo, PyVisit, ffi};
 
 use crate::names::{self, boolean, none};
 
@@ -91,6 +98,7 @@ impl DerefToPyAny for Handle {}
 
 impl NativeClass for Handle {
     type State = HandleState;
+    const TRACKED: bool = false;
     const KEPT: usize = 256;
 
     fn class() -> &'static Class<Self> {
@@ -110,6 +118,7 @@ impl DerefToPyAny for TimerHandle {}
 
 impl NativeClass for TimerHandle {
     type State = TimerHandleState;
+    const TRACKED: bool = false;
     const KEPT: usize = 256;
 
     fn class() -> &'static Class<Self> {
@@ -137,6 +146,23 @@ fn slot_of<'a>(member: &Member, handle: *mut ffi::PyObject) -> &'a Slot {
     // SAFETY: this module calls it with instances of Handle or TimerHandle only, whose base class
     // every member was located in before the types were made.
     unsafe { member.of(handle) }
+}
+
+/// Shows a queued handle to the collector, and in its place what it holds when the queue is its only
+/// owner.
+pub fn visit_owned(handle: &Ref, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    visit.call(handle.as_py())?;
+    let object = handle.as_ptr();
+    // SAFETY: reads the header of an object that the queue keeps alive.
+    let (kind, owned) = unsafe {
+        let alone = ffi::Py_REFCNT(object) == 1 && ffi::PyObject_GC_IsTracked(object) == 0;
+        (ffi::Py_TYPE(object), alone)
+    };
+    if !owned || (kind != HANDLE.type_ptr() && kind != TIMER_HANDLE.type_ptr()) {
+        return Ok(());
+    }
+    let shared = COMMON_SLOTS.iter().filter_map(|member| slot_of(member, object).as_py());
+    shared.into_iter().try_for_each(|reference| visit.call(reference))
 }
 
 /// What both classes share: the fields that the loop reads and writes.
@@ -180,6 +206,9 @@ pub trait AnyHandle<'py> {
         slot_of(&CANCELLED, self.address()).as_ptr() == unsafe { ffi::Py_True() }
     }
 
+    /// Shows the handle to the collector when somebody beside the caller holds it.
+    fn track_if_shared(&self);
+
     /// Sets `_cancelled` and forgets the callback. CPython: Handle.cancel
     fn mark_cancelled(&self, py: Python<'py>) {
         slot_of(&CANCELLED, self.address()).set(boolean(py, true));
@@ -192,11 +221,21 @@ impl<'py> AnyHandle<'py> for Bound<'py, Handle> {
     fn address(&self) -> *mut ffi::PyObject {
         self.as_ptr()
     }
+
+    #[inline]
+    fn track_if_shared(&self) {
+        class::track_if_shared(self);
+    }
 }
 
 impl<'py> AnyHandle<'py> for Bound<'py, TimerHandle> {
     fn address(&self) -> *mut ffi::PyObject {
         self.as_ptr()
+    }
+
+    #[inline]
+    fn track_if_shared(&self) {
+        class::track_if_shared(self);
     }
 }
 
@@ -233,6 +272,26 @@ pub fn new_timer_handle<'py>(
     handle.state().when.set(when);
     slot_of(&SCHEDULED, handle.as_ptr()).set(boolean(py, false));
     slot_of(&WHEN, handle.as_ptr()).replace(py, given);
+    Ok(handle)
+}
+
+/// The compact TimerHandle of an `asyncio.sleep`: `callback(future, None)`.
+pub fn new_sleep_handle<'py>(
+    when: f64,
+    callback: &Bound<'py, PyAny>,
+    future: Bound<'py, PyAny>,
+    event_loop: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, TimerHandle>> {
+    let py = callback.py();
+    let handle = TIMER_HANDLE.alloc(py)?;
+    handle.state().when.set(when);
+    handle.event_loop().set(event_loop.clone());
+    handle.callback().set(callback.clone());
+    handle.args().set(future);
+    slot_of(&CANCELLED, handle.as_ptr()).set(boolean(py, false));
+    handle.kept_repr().set(none(py));
+    handle.source_traceback().set(none(py));
+    slot_of(&SCHEDULED, handle.as_ptr()).set(boolean(py, false));
     Ok(handle)
 }
 
@@ -306,9 +365,39 @@ fn get_when<'py>(this: &Bound<'py, TimerHandle>) -> Object<'py> {
     Ok(given.unwrap_or_else(|| PyFloat::new(py, this.when()).into_any()))
 }
 
+fn get_args<'py>(this: &Bound<'py, TimerHandle>) -> Object<'py> {
+    let py = this.py();
+    match this.args().get(py) {
+        Some(args) if args.is_none() || args.is_instance_of::<PyTuple>() => Ok(args),
+        Some(future) => Ok(PyTuple::new(py, [future, none(py)])?.into_any()),
+        None => Err(PyAttributeError::new_err("_args")),
+    }
+}
+
+fn set_args<'py>(this: &Bound<'py, TimerHandle>, value: Option<&Bound<'py, PyAny>>) -> PyResult<()> {
+    this.args().replace(this.py(), value.cloned());
+    Ok(())
+}
+
+fn get_context<'py>(this: &Bound<'py, TimerHandle>) -> Object<'py> {
+    let py = this.py();
+    if !AnyHandle::context(this).is_set() {
+        AnyHandle::context(this).set(context::copy_current(py)?);
+    }
+    Ok(AnyHandle::context(this).get_or_none(py))
+}
+
+fn set_context<'py>(
+    this: &Bound<'py, TimerHandle>,
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    AnyHandle::context(this).replace(this.py(), value.cloned());
+    Ok(())
+}
+
 fn set_when<'py>(this: &Bound<'py, TimerHandle>, value: Option<&Bound<'py, PyAny>>) -> PyResult<()> {
     let Some(value) = value else {
-        return Err(pyo3::exceptions::PyAttributeError::new_err("_when"));
+        return Err(PyAttributeError::new_err("_when"));
     };
     this.state().when.set(value.extract::<f64>()?);
     let given = (!value.is_exact_instance_of::<PyFloat>()).then(|| value.clone());
@@ -337,6 +426,8 @@ where
     let members = Members::default()
         .noargs::<TimerHandle, _>(c"cancel", cancel_timer, cancel_doc)
         .get_set::<TimerHandle, _, _>(c"_when", get_when, set_when)
+        .get_set::<TimerHandle, _, _>(c"_args", get_args, set_args)
+        .get_set::<TimerHandle, _, _>(c"_context", get_context, set_context)
         .doc(c"Object returned by timed callback registration methods.");
     TIMER_HANDLE.create(py, c"ferrio.TimerHandle", timer, members.into_slots())
 }

@@ -20,6 +20,7 @@ use ferrio_core::wake::{Wake, WakeFlag};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
+use crate::handles::{self, Timed};
 use crate::{errors, names};
 
 /// One thing that is to be run.
@@ -161,8 +162,9 @@ impl EventLoop {
 
     /// Takes a timer out of the heap before its time.
     #[inline]
-    pub fn cancel_timer(&self, py: Python<'_>, key: TimerKey) {
-        let cancelled = self.timers.borrow_mut(py).cancel(key);
+    pub fn cancel_timer<T>(&self, key: TimerKey, payload: &Bound<'_, T>) {
+        let is_it = |held: &Ref| held.as_ptr() == payload.as_ptr();
+        let cancelled = self.timers.borrow_mut(payload.py()).cancel(key, is_it);
         drop(cancelled);
     }
 }
@@ -215,7 +217,7 @@ impl EventLoop {
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let items = self.ready.inspect(|ready| ready.iter().try_for_each(|item| item.visit(visit)));
         let timers = self.timers.inspect(|timers| {
-            timers.iter().try_for_each(|(_, timer)| visit.call(timer.as_py()))
+            timers.iter().try_for_each(|(_, timer)| handles::visit_owned(timer, visit))
         });
         let interests = self.interests.inspect(|interests| {
             interests.iter().try_for_each(|(_, reader, writer)| {
@@ -236,8 +238,8 @@ impl EventLoop {
         let timers = self.timers.borrow_mut(py).take_all();
         for timer in timers {
             let timer = timer.into_bound(py);
-            if let Some(handle) = crate::handles::as_timer_handle(&timer) {
-                crate::handles::Timed::leave_heap(handle);
+            if let Some(handle) = handles::as_timer_handle(&timer) {
+                handle.leave_heap();
             }
         }
         let interests = self.interests.borrow_mut(py).take_all();
@@ -271,7 +273,7 @@ impl Item {
 
     fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let (first, second, third) = match self {
-            Self::Handle(handle) => (handle, None, None),
+            Self::Handle(handle) => return handles::visit_owned(handle, visit),
             Self::Step(task) => (task, None, None),
             Self::Throw { task, exception } => (task, Some(exception), None),
             Self::Wakeup { task, future } => (task, Some(future), None),

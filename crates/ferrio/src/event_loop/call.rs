@@ -1,17 +1,18 @@
 //! `call_soon` and its relatives: from a callback to a handle in a queue.
 
-use ferrio_capi::Ref;
+use ferrio_capi::{Ref, class};
 use ferrio_capi::method::Object;
 use ferrio_core::turn;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyTuple};
 
 use super::debug;
+use crate::futures::methods as futures;
 use crate::handles::{self, AnyHandle, Handle, Parts, Timed, TimerHandle};
 use crate::loop_state::{self, EventLoop, Item, get};
-use crate::names::none;
+use crate::names::{self, none};
 
 /// A handle for a callback of this loop; in debug mode with the stack of the caller.
 #[inline]
@@ -74,6 +75,15 @@ pub fn now(slf: &Bound<'_, EventLoop>) -> PyResult<f64> {
     Ok(turn::monotonic())
 }
 
+/// A delay that adds to the clock as a double does: a float, or an int that a double can hold.
+#[inline]
+fn plain_number(delay: &Bound<'_, PyAny>) -> Option<f64> {
+    if let Ok(delay) = delay.cast_exact::<PyFloat>() {
+        return Some(delay.value());
+    }
+    delay.cast_exact::<PyInt>().ok()?.extract().ok()
+}
+
 /// `call_later`.
 #[inline]
 pub fn later<'py>(
@@ -87,14 +97,17 @@ pub fn later<'py>(
         return Err(PyTypeError::new_err("delay must not be None"));
     }
     let py = slf.py();
-    if !get(&slf.get().time_overridden) && !get(&slf.get().call_at_overridden) {
-        if let Ok(delay) = delay.cast_exact::<PyFloat>() {
-            return schedule(slf, "call_at", turn::monotonic() + delay.value(), None, callback, args, context);
+    if !get(&slf.get().time_overridden)
+        && !get(&slf.get().call_at_overridden)
+        && let Some(seconds) = plain_number(delay)
+    {
+        let when = turn::monotonic() + seconds;
+        if context.is_none()
+            && let Some(handle) = schedule_sleep(slf, when, callback, &args)?
+        {
+            return Ok(handle);
         }
-        if delay.is_exact_instance_of::<pyo3::types::PyInt>() {
-            let when = turn::monotonic() + delay.extract::<f64>()?;
-            return schedule(slf, "call_at", when, None, callback, args, context);
-        }
+        return schedule(slf, "call_at", when, None, callback, args, context);
     }
     let when = slf.call_method0(intern!(py, "time"))?.add(delay)?;
     if !get(&slf.get().call_at_overridden) {
@@ -148,12 +161,37 @@ fn schedule<'py>(
     Ok(handle.into_any())
 }
 
+/// The timer of an `asyncio.sleep(delay)`: its callback needs neither a context nor a tuple.
+#[inline]
+fn schedule_sleep<'py>(
+    slf: &Bound<'py, EventLoop>,
+    when: f64,
+    callback: &Bound<'py, PyAny>,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = slf.py();
+    let native = slf.get();
+    if args.len() != 2 || get(&native.debug) || !callback.is(names::SET_RESULT_UNLESS_CANCELLED.get(py)?) {
+        return Ok(None);
+    }
+    let (future, result) = (args.get_item(0)?, args.get_item(1)?);
+    if futures::as_exact(&future).is_none() || !result.is_none() {
+        return Ok(None);
+    }
+    native.check_closed()?;
+    let handle = handles::new_sleep_handle(when, callback, future, slf.as_any())?;
+    let key = native.push_timer(py, when, Ref::new(handle.clone()));
+    handle.enter_heap(key);
+    Ok(Some(handle.into_any()))
+}
+
 /// `Handle.cancel`.
 pub fn cancel_handle<'py>(handle: &Bound<'py, Handle>) -> Object<'py> {
     let py = handle.py();
     if !handle.is_cancelled() {
         keep_repr_in_debug(handle, handle.as_any())?;
         handle.mark_cancelled(py);
+        class::track(handle);
     }
     Ok(none(py))
 }
@@ -176,13 +214,14 @@ pub fn cancel_timer<'py>(handle: &Bound<'py, TimerHandle>) -> Object<'py> {
     }
     keep_repr_in_debug(handle, handle.as_any())?;
     handle.mark_cancelled(py);
+    class::track(handle);
     Ok(none(py))
 }
 
 fn take_out_of_heap(native: &Bound<'_, EventLoop>, handle: &Bound<'_, TimerHandle>) {
     if let Some(key) = handle.key() {
         handle.leave_heap();
-        native.get().cancel_timer(native.py(), key);
+        native.get().cancel_timer(key, handle);
     }
 }
 

@@ -32,7 +32,9 @@ pub fn add<'py>(
     let py = slf.py();
     let native = slf.get();
     native.check_closed()?;
-    let handle = call::make_handle(slf, callback, args, None)?.into_any();
+    let handle = call::make_handle(slf, callback, args, None)?;
+    ferrio_capi::class::track(&handle);
+    let handle = handle.into_any();
     let fd = descriptor(file)?;
     let replaced = {
         let poller = native.poller.borrow_mut(py).clone();

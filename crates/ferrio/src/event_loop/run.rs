@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ferrio_capi::{Ref, call as capi_call, context, runtime};
+use ferrio_capi::{Ref, call as capi_call, context, handled, runtime};
 use ferrio_core::reactor::{Event, Events, Timeout};
 use ferrio_core::turn::{self, Poll};
 use pyo3::intern;
@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::{call, debug, fd};
 use crate::errors;
+use crate::futures::{AsFuture, methods as futures};
 use crate::handles::{self, AnyHandle, Timed};
 use crate::loop_state::{EventLoop, Item, get, set};
 use crate::names;
@@ -236,6 +237,13 @@ fn run_native_handle<'py, H: AnyHandle<'py>>(
     if handle.is_cancelled() {
         return Ok(());
     }
+    handle.track_if_shared();
+    if let Some(args) = handle.args().get(py)
+        && let Some(future) = futures::as_exact(&args)
+    {
+        let outcome = future.as_future().set_result_unless_cancelled(names::none(py));
+        return outcome.or_else(|error| report_handle(slf, error, object));
+    }
     let (Some(callback), Some(args), Some(context)) =
         (handle.callback().get(py), handle.args().get(py), handle.context().get(py))
     else {
@@ -267,13 +275,24 @@ pub fn report<'py>(
     if errors::leaves_the_loop(py, &error) {
         return Err(error);
     }
+    let exception = error.into_value(py).into_bound(py);
+    handled::while_handling(&exception, || report_handled(slf, &exception, handle, source))
+}
+
+fn report_handled<'py>(
+    slf: &Bound<'py, EventLoop>,
+    exception: &Bound<'py, PyAny>,
+    handle: &Bound<'py, PyAny>,
+    source: Option<(&Bound<'py, PyAny>, &Bound<'py, PyAny>)>,
+) -> PyResult<()> {
+    let py = slf.py();
     let text = match source {
         Some((callback, args)) => debug::format_callback(slf, callback, args)?,
         None => handle.repr()?.to_string(),
     };
     let report = PyDict::new(py);
     report.set_item("message", format!("Exception in callback {text}"))?;
-    report.set_item("exception", error.into_value(py))?;
+    report.set_item("exception", exception)?;
     report.set_item("handle", handle)?;
     if let Some(stack) = handle.getattr_opt(intern!(py, "_source_traceback"))?
         && !stack.is_none()
@@ -281,6 +300,18 @@ pub fn report<'py>(
         report.set_item("source_traceback", stack)?;
     }
     slf.call_method1(intern!(py, "call_exception_handler"), (report,)).map(drop)
+}
+
+#[cold]
+fn report_handle<'py>(
+    slf: &Bound<'py, EventLoop>,
+    error: PyErr,
+    handle: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = slf.py();
+    let callback = handle.getattr(intern!(py, "_callback"))?;
+    let args = handle.getattr(intern!(py, "_args"))?;
+    report(slf, error, handle, Some((&callback, &args)))
 }
 
 #[cold]
@@ -310,7 +341,5 @@ fn report_step<'py>(
         return Err(error);
     }
     let handle = debug::handle_of(slf, Item::Step(names::owned(task.as_any())))?;
-    let callback = handle.getattr(intern!(slf.py(), "_callback"))?;
-    let args = handle.getattr(intern!(slf.py(), "_args"))?;
-    report(slf, error, &handle, Some((&callback, &args)))
+    report_handle(slf, error, &handle)
 }

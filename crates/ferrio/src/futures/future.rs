@@ -274,6 +274,14 @@ impl<'py> NativeFuture<'_, 'py> {
         self.finish(result)
     }
 
+    /// CPython: futures._set_result_unless_cancelled
+    pub fn set_result_unless_cancelled(self, result: Bound<'py, PyAny>) -> PyResult<()> {
+        if self.state.status() == Status::Cancelled {
+            return Ok(());
+        }
+        self.set_result(result)
+    }
+
     /// `set_exception`. CPython: future_set_exception
     pub fn set_exception(self, exception: &Bound<'py, PyAny>) -> PyResult<()> {
         let py = self.py();

@@ -2,7 +2,7 @@
 
 use ferrio_capi::StateOf;
 use ferrio_capi::NativeClass;
-use ferrio_capi::method::{Arguments, InitArguments, Object};
+use ferrio_capi::method::{Arguments, InitArguments, Object, finalized_by_collector};
 use ferrio_capi::signature::Signature;
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -177,6 +177,10 @@ fn repr<'py>(this: &Bound<'py, Task>) -> Object<'py> {
 
 /// tp_finalize. CPython: TaskObj_finalize
 fn finalize(this: &Bound<'_, Task>) -> PyResult<()> {
+    if finalized_by_collector(this) {
+        // By now stock's WeakSet has lost the task, also when a finalizer revives it.
+        super::registry::remove(this.py(), this.state());
+    }
     report_destroyed(this)?;
     future_methods::finalize(this)
 }

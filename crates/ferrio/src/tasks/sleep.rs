@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
 
-use crate::futures::{AsFuture, future::Status, iterator, methods as future_methods};
+use crate::futures::{AsFuture, iterator, methods as future_methods};
 use crate::loop_state::{self, EventLoop};
 use crate::names::{self, none, owned};
 
@@ -210,21 +210,18 @@ fn end(this: &Bound<'_, Sleep>) -> PyResult<()> {
         && let Ok(future) = future.cast::<crate::futures::Future>()
         && let Some(native) = future.as_future().state.native_loop(py)
     {
-        native.get().cancel_timer(py, state.key.get());
+        native.get().cancel_timer(state.key.get(), this);
     }
     Ok(())
 }
 
-/// The timer has fired. CPython: futures._set_result_unless_cancelled
+/// The timer has fired.
 pub fn awaken(sleep: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = sleep.py();
     let sleep = sleep.cast::<Sleep>()?;
     let Some(future) = sleep.state().future.get(py) else { return Ok(()) };
     let future = future.cast::<crate::futures::Future>()?.as_future();
-    if future.state.status() == Status::Cancelled {
-        return Ok(());
-    }
-    future.set_result(sleep.state().result.get_or_none(py))
+    future.set_result_unless_cancelled(sleep.state().result.get_or_none(py))
 }
 
 /// `object` as a sleep.
