@@ -4,8 +4,10 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use pyo3::ffi;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+use pyo3::{PyTypeInfo, ffi};
 
 use crate::class::{NativeClass, slot};
 use crate::trampoline::{guard, guard_object};
@@ -51,11 +53,11 @@ unsafe fn this<'a, 'py, C>(py: Python<'py>, object: &'a *mut ffi::PyObject) -> &
 impl Members {
     /// A method without arguments.
     #[must_use]
-    pub fn noargs<C: NativeClass, F>(mut self, name: &'static CStr, _f: F, doc: &'static CStr) -> Self
+    pub fn noargs<C: PyTypeInfo, F>(mut self, name: &'static CStr, _f: F, doc: &'static CStr) -> Self
     where
         F: for<'py> Fn(&Bound<'py, C>) -> Object<'py> + Copy,
     {
-        unsafe extern "C" fn call<C: NativeClass, F>(
+        unsafe extern "C" fn call<C: PyTypeInfo, F>(
             object: *mut ffi::PyObject,
             _: *mut ffi::PyObject,
         ) -> *mut ffi::PyObject
@@ -96,7 +98,7 @@ impl Members {
     /// A method with positional and keyword arguments, which it takes apart with a
     /// [`crate::signature::Signature`].
     #[must_use]
-    pub fn keywords<C: NativeClass, F>(
+    pub fn keywords<C: PyTypeInfo, F>(
         mut self,
         name: &'static CStr,
         _f: F,
@@ -105,7 +107,7 @@ impl Members {
     where
         F: for<'py> Fn(&Bound<'py, C>, Arguments<'_, 'py>) -> Object<'py> + Copy,
     {
-        unsafe extern "C" fn call<C: NativeClass, F>(
+        unsafe extern "C" fn call<C: PyTypeInfo, F>(
             object: *mut ffi::PyObject,
             items: *const *mut ffi::PyObject,
             count: ffi::Py_ssize_t,
@@ -305,6 +307,23 @@ impl Members {
         self
     }
 
+    /// Adds the methods to a type that exists already, such as a PyO3 class: these calls then skip
+    /// PyO3's argument handling. CPython's method descriptors check the type of `self`.
+    pub fn install<C: PyTypeInfo>(self, py: Python<'_>) -> PyResult<()> {
+        let class = C::type_object(py);
+        for definition in self.methods.leak() {
+            // SAFETY: the definition lives for ever, its name is a C string, and the trampoline was
+            // made for instances of C, which is the type that the descriptor checks.
+            let (name, descriptor) = unsafe {
+                let made = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
+                let name = CStr::from_ptr(definition.ml_name);
+                (name, Bound::<PyAny>::from_owned_ptr_or_err(py, made)?)
+            };
+            class.setattr(name.to_string_lossy().as_ref(), descriptor)?;
+        }
+        Ok(())
+    }
+
     /// The slot table. The method and property tables are leaked: types live as long as the process.
     #[must_use]
     pub fn into_slots(mut self) -> Vec<ffi::PyType_Slot> {
@@ -390,6 +409,52 @@ impl<'a, 'py> Arguments<'a, 'py> {
     #[must_use]
     pub fn positional_len(&self) -> usize {
         self.positional
+    }
+
+    /// The positional arguments from `first` on, as a tuple.
+    #[inline]
+    pub fn rest(&self, first: usize) -> PyResult<Bound<'py, PyTuple>> {
+        let rest = self.items.get(first..self.positional).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(PyTuple::empty(self.py));
+        }
+        // SAFETY: a new tuple of that length, every item of which is filled with a new reference to
+        // a live argument before anybody sees it.
+        unsafe {
+            let tuple = ffi::PyTuple_New(rest.len() as ffi::Py_ssize_t);
+            let tuple = Bound::<PyAny>::from_owned_ptr_or_err(self.py, tuple)?;
+            for (index, item) in rest.iter().enumerate() {
+                ffi::Py_INCREF(*item);
+                ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index as ffi::Py_ssize_t, *item);
+            }
+            Ok(tuple.cast_into_unchecked())
+        }
+    }
+
+    /// The values of keyword-only parameters by their names; None where the caller gave none.
+    ///
+    /// # Errors
+    /// TypeError when there is another keyword, in the words of a Python function `function`.
+    #[inline]
+    pub fn keyword_only<const N: usize>(
+        &self,
+        function: &str,
+        names: [&str; N],
+    ) -> PyResult<[Option<&'a Bound<'py, PyAny>>; N]> {
+        let mut values = [None; N];
+        let Some(given) = self.names() else { return Ok(values) };
+        for (index, name) in given.cast::<PyTuple>()?.iter_borrowed().enumerate() {
+            let name = name.cast::<PyString>()?;
+            let name = name.to_str()?;
+            match names.iter().position(|known| *known == name) {
+                Some(place) => values[place] = self.value(self.positional + index),
+                None => {
+                    let text = format!("{function}() got an unexpected keyword argument '{name}'");
+                    return Err(PyTypeError::new_err(text));
+                }
+            }
+        }
+        Ok(values)
     }
 
     /// The keyword names (a tuple), if any were passed.

@@ -3,11 +3,10 @@
 //! One turn: decide the poll, poll, queue the I/O events, queue due timers, run what is queued. Only
 //! the first step is a decision; it is here.
 //!
-//! [`decide`] is the whole rule. A clock reading costs more than the rest of an idle turn, so its
-//! two halves are public, and each needs one reading at most:
-//! - work is ready or the loop stops: [`decide_busy`], which needs the time since the last poll;
+//! A clock reading costs more than the rest of an idle turn, so the rule is cut by what is known:
+//! - work is ready or the loop stops: [`decide_busy`], which needs no clock;
 //! - a timer is pending: [`decide_idle`], which needs the time now;
-//! - neither: [`Poll::Forever`], which needs no clock.
+//! - neither: [`Poll::Forever`].
 
 use std::time::Duration;
 
@@ -16,9 +15,9 @@ use rustix::time::{ClockId, clock_gettime};
 /// The longest sleep, in seconds. `// CPython: MAXIMUM_SELECT_TIMEOUT`
 pub const MAX_SELECT_TIMEOUT: f64 = 24.0 * 3600.0;
 
-/// A turn with work left may skip its poll until so long, in seconds, after the last one. Stock polls
-/// every turn; this bounds by how much later than there an I/O event can be seen.
-pub const POLL_SKIP_LIMIT: f64 = 100e-6;
+/// So many turns in a row may go without a poll. It bounds nothing that a program can see, because
+/// a poll is skipped only when it could not find anything; it keeps a mistake in that from lasting.
+pub const MAX_SKIPPED_TURNS: u32 = 255;
 
 /// How a turn polls.
 #[must_use]
@@ -34,35 +33,20 @@ pub enum Poll {
     Forever,
 }
 
-/// How a turn polls that begins at `now` (seconds, the loop's clock), `since_last_poll` seconds after
-/// the last poll (infinite when there was none), with `next_when` as its earliest deadline.
-pub fn decide(
-    ready: bool,
-    stopping: bool,
-    next_when: Option<f64>,
-    now: f64,
-    since_last_poll: f64,
-) -> Poll {
-    if ready || stopping {
-        return decide_busy(since_last_poll);
-    }
-    match next_when {
-        Some(when) => decide_idle(when, now),
-        None => Poll::Forever,
-    }
-}
-
-/// [`decide`] for a turn that must not sleep, because something is ready or the loop stops.
+/// How a turn polls that must not sleep, because something is ready or the loop stops: as stock does,
+/// without sleeping, unless the poll could not find anything (`quiet`: nothing but the loop's own
+/// wake-up is watched, and no signal arrives through it). `skipped` counts the turns since the last
+/// poll.
 #[inline]
-pub fn decide_busy(since_last_poll: f64) -> Poll {
-    if since_last_poll < POLL_SKIP_LIMIT {
+pub fn decide_busy(quiet: bool, skipped: u32) -> Poll {
+    if quiet && skipped < MAX_SKIPPED_TURNS {
         Poll::Skip
     } else {
         Poll::Now
     }
 }
 
-/// [`decide`] for a turn with nothing to do before the deadline `when`.
+/// How a turn polls with nothing to do before the deadline `when`.
 ///
 /// The sleep is rounded up to whole nanoseconds: a turn that wakes just before the deadline would
 /// find nothing due. Stock rounds up to milliseconds, because its epoll call knows nothing finer.

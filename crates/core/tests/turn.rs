@@ -3,55 +3,26 @@
 use std::time::Duration;
 
 use ferrio_core::turn::{
-    MAX_SELECT_TIMEOUT, POLL_SKIP_LIMIT, Poll, decide, decide_busy, decide_idle, monotonic,
+    MAX_SELECT_TIMEOUT, MAX_SKIPPED_TURNS, Poll, decide_busy, decide_idle, monotonic,
 };
 
 const NOW: f64 = 1000.0;
-const LONG_AGO: f64 = f64::INFINITY;
 
 fn idle(when: f64) -> Poll {
-    decide(false, false, Some(when), NOW, LONG_AGO)
+    decide_idle(when, NOW)
 }
 
 #[test]
-fn a_loop_with_nothing_at_all_sleeps_for_ever() {
-    assert_eq!(decide(false, false, None, NOW, LONG_AGO), Poll::Forever);
-    assert_eq!(decide(false, false, None, f64::NAN, 0.0), Poll::Forever);
+fn a_busy_turn_polls_when_something_is_watched() {
+    assert_eq!(decide_busy(false, 0), Poll::Now);
+    assert_eq!(decide_busy(false, MAX_SKIPPED_TURNS), Poll::Now);
 }
 
 #[test]
-fn a_loop_with_work_skips_the_poll_until_the_limit() {
-    assert_eq!(decide(true, false, None, NOW, 0.0), Poll::Skip);
-    assert_eq!(
-        decide(true, false, None, NOW, POLL_SKIP_LIMIT / 2.0),
-        Poll::Skip
-    );
-    assert_eq!(decide(true, false, None, NOW, POLL_SKIP_LIMIT), Poll::Now);
-    assert_eq!(decide(true, false, None, NOW, LONG_AGO), Poll::Now);
-}
-
-#[test]
-fn a_stopping_loop_never_sleeps() {
-    assert_eq!(decide(false, true, None, NOW, LONG_AGO), Poll::Now);
-    assert_eq!(
-        decide(false, true, Some(NOW + 5.0), NOW, LONG_AGO),
-        Poll::Now
-    );
-    assert_eq!(decide(false, true, Some(NOW + 5.0), NOW, 0.0), Poll::Skip);
-}
-
-#[test]
-fn work_goes_before_timers() {
-    assert_eq!(
-        decide(true, false, Some(NOW + 5.0), NOW, LONG_AGO),
-        Poll::Now
-    );
-    assert_eq!(decide(true, false, Some(NOW - 5.0), NOW, 0.0), Poll::Skip);
-}
-
-#[test]
-fn a_clock_that_says_nothing_polls() {
-    assert_eq!(decide_busy(f64::NAN), Poll::Now);
+fn a_busy_turn_skips_a_poll_that_could_find_nothing_until_the_limit() {
+    assert_eq!(decide_busy(true, 0), Poll::Skip);
+    assert_eq!(decide_busy(true, MAX_SKIPPED_TURNS - 1), Poll::Skip);
+    assert_eq!(decide_busy(true, MAX_SKIPPED_TURNS), Poll::Now);
 }
 
 #[test]

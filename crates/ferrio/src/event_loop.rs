@@ -3,8 +3,10 @@
 pub mod call;
 pub mod debug;
 pub mod fd;
+pub mod hot_methods;
 pub mod lifecycle;
 pub mod make;
 pub mod pymethods;
 pub mod run;
 pub mod selector;
+pub mod signals;

@@ -44,6 +44,7 @@ mod _ferrio {
             crate::event_loop::call::cancel_handle,
             crate::event_loop::call::cancel_timer,
         )?;
+        crate::event_loop::hot_methods::install(py)?;
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
         crate::tasks::sleep::create(py)?;

@@ -9,7 +9,7 @@
 //! Shutdown: `close` empties the three queues; dropping the loop does the same.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use ferrio_capi::weak_list::WeakList;
 use ferrio_capi::{GilCell, Ref, call, runtime};
@@ -53,8 +53,10 @@ pub struct EventLoop {
     pub poller: GilCell<Option<Arc<Poller>>>,
     /// The buffer that the next poll fills; taken out while a poll is under way.
     pub events: GilCell<Option<Events>>,
-    /// `monotonic()` at the end of the last poll.
-    pub polled_at: AtomicU64,
+    /// Turns since the last poll.
+    pub skipped_turns: AtomicU32,
+    /// `add_signal_handler` is in use: signals arrive through the loop's own descriptor.
+    pub handles_signals: AtomicBool,
     pub wake: WakeFlag,
     /// `_task_factory`.
     pub task_factory: GilCell<Option<Ref>>,
@@ -95,7 +97,8 @@ impl EventLoop {
             interests: GilCell::new(Interests::new()),
             poller: GilCell::new(Some(Arc::new(Poller::new()?))),
             events: GilCell::new(None),
-            polled_at: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
+            skipped_turns: AtomicU32::new(0),
+            handles_signals: AtomicBool::new(false),
             task_factory: GilCell::new(None),
             wake: WakeFlag::new(),
             debug: AtomicBool::new(false),

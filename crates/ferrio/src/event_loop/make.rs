@@ -1,9 +1,10 @@
 //! `create_future`, and `create_task` with and without a task factory.
 
-use ferrio_capi::method::Object;
+use ferrio_capi::method::{Arguments, Object};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTypeInfo, intern};
 
 use super::debug;
@@ -22,51 +23,57 @@ pub fn create_future<'py>(slf: &Bound<'py, EventLoop>) -> Object<'py> {
     Ok(future)
 }
 
-/// `create_task`. With a task factory, or keywords that this Python's own loop does not know, the
-/// inherited method decides (and words the error).
+/// `create_task(coro, *, name=None, context=None, **kwargs)`. With a task factory, or keywords that
+/// this Python's own loop does not know, the inherited method decides (and words the error).
 #[inline]
-pub fn create_task<'py>(
-    slf: &Bound<'py, EventLoop>,
-    coro: Bound<'py, PyAny>,
-    name: Option<Bound<'py, PyAny>>,
-    context: Option<Bound<'py, PyAny>>,
-    more: Option<Bound<'py, PyDict>>,
-) -> Object<'py> {
+pub fn create_task<'py>(slf: &Bound<'py, EventLoop>, arguments: &Arguments<'_, 'py>) -> Object<'py> {
     let py = slf.py();
     let native = slf.get();
     native.check_closed()?;
     let default = native.task_factory.borrow_mut(py).is_none();
-    match more {
-        None if default => {
-            let parts = task::Parts { coro, name, context };
-            Ok(task::spawn(slf, parts)?.into_any())
-        }
-        Some(keywords) if default && passes_keywords_on(slf)? => {
-            keywords.set_item(intern!(py, "loop"), slf)?;
-            set_given(&keywords, name, context)?;
-            Task::type_object(py).call((coro,), Some(&keywords))
-        }
-        more => {
-            let keywords = more.unwrap_or_else(|| PyDict::new(py));
-            set_given(&keywords, name, context)?;
-            inherited(slf)?.call_method(intern!(py, "create_task"), (coro,), Some(&keywords))
-        }
+    if default
+        && arguments.positional_len() == 1
+        && let Some(parts) = plain_parts(arguments)
+    {
+        return Ok(task::spawn(slf, parts)?.into_any());
     }
+    let positional = arguments.rest(0)?;
+    let keywords = keywords(arguments)?;
+    if default && positional.len() == 1 && passes_keywords_on(slf)? {
+        keywords.set_item(intern!(py, "loop"), slf)?;
+        return Task::type_object(py).call(positional, Some(&keywords));
+    }
+    inherited(slf)?.call_method(intern!(py, "create_task"), positional, Some(&keywords))
 }
 
-fn set_given<'py>(
-    keywords: &Bound<'py, PyDict>,
-    name: Option<Bound<'py, PyAny>>,
-    context: Option<Bound<'py, PyAny>>,
-) -> PyResult<()> {
-    let py = keywords.py();
-    if let Some(name) = name {
-        keywords.set_item(intern!(py, "name"), name)?;
+/// The parts of a call that names nothing but `name` and `context`.
+#[inline]
+fn plain_parts<'py>(arguments: &Arguments<'_, 'py>) -> Option<task::Parts<'py>> {
+    let coro = arguments.value(0)?.clone();
+    let (mut name, mut context) = (None, None);
+    if let Some(names) = arguments.names() {
+        let names = names.cast_into::<PyTuple>().ok()?;
+        for (index, keyword) in names.iter_borrowed().enumerate() {
+            let value = arguments.value(1 + index).cloned();
+            match keyword.cast::<PyString>().ok()?.to_str().ok()? {
+                "name" => name = value,
+                "context" => context = value,
+                _ => return None,
+            }
+        }
     }
-    if let Some(context) = context {
-        keywords.set_item(intern!(py, "context"), context)?;
+    Some(task::Parts { coro, name, context })
+}
+
+fn keywords<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+    let keywords = PyDict::new(arguments.py());
+    if let Some(names) = arguments.names() {
+        for (index, name) in names.cast::<PyTuple>()?.iter().enumerate() {
+            let value = arguments.value(arguments.positional_len() + index);
+            keywords.set_item(name, value.ok_or_else(|| PyTypeError::new_err("missing value"))?)?;
+        }
     }
-    Ok(())
+    Ok(keywords)
 }
 
 /// Whether this Python's `create_task` takes `**kwargs` for the task (3.13.3 and later).

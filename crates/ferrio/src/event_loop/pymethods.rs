@@ -1,5 +1,6 @@
 //! The Python face of the loop: the methods that Rust serves. Everything else of asyncio's loop is
-//! inherited from `asyncio.SelectorEventLoop`, which comes next in `ferrio.EventLoop`'s bases.
+//! inherited from `asyncio.SelectorEventLoop`, which comes next in `ferrio.EventLoop`'s bases. The
+//! methods that programs call per callback or task are in `hot_methods`.
 
 use std::sync::atomic::Ordering;
 
@@ -7,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::{call, debug, fd, lifecycle, make, run};
+use super::{call, debug, fd, lifecycle, run, signals};
 use crate::loop_state::{EventLoop, get, set};
 
 #[pymethods]
@@ -53,74 +54,6 @@ impl EventLoop {
         get(&self.closed)
     }
 
-    /// Return the time according to the event loop's clock, in seconds: time.monotonic().
-    fn time(&self) -> f64 {
-        ferrio_core::turn::monotonic()
-    }
-
-    /// Arrange for a callback to be called as soon as possible.
-    #[pyo3(signature = (callback, *args, context=None))]
-    fn call_soon<'py>(
-        slf: &Bound<'py, Self>,
-        callback: &Bound<'py, PyAny>,
-        args: Bound<'py, PyTuple>,
-        context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        call::soon(slf, callback, args, context)
-    }
-
-    /// Like call_soon(), but may be called from any thread.
-    #[pyo3(signature = (callback, *args, context=None))]
-    fn call_soon_threadsafe<'py>(
-        slf: &Bound<'py, Self>,
-        callback: &Bound<'py, PyAny>,
-        args: Bound<'py, PyTuple>,
-        context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        call::soon_threadsafe(slf, callback, args, context)
-    }
-
-    /// Arrange for a callback to be called after a delay, in seconds.
-    #[pyo3(signature = (delay, callback, *args, context=None))]
-    fn call_later<'py>(
-        slf: &Bound<'py, Self>,
-        delay: &Bound<'py, PyAny>,
-        callback: &Bound<'py, PyAny>,
-        args: Bound<'py, PyTuple>,
-        context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        call::later(slf, delay, callback, args, context)
-    }
-
-    /// Like call_later(), but uses an absolute time of the event loop's clock, in seconds.
-    #[pyo3(signature = (when, callback, *args, context=None))]
-    fn call_at<'py>(
-        slf: &Bound<'py, Self>,
-        when: &Bound<'py, PyAny>,
-        callback: &Bound<'py, PyAny>,
-        args: Bound<'py, PyTuple>,
-        context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        call::at(slf, when, callback, args, context)
-    }
-
-    /// Create a Future object attached to the loop.
-    fn create_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        make::create_future(slf)
-    }
-
-    /// Schedule a coroutine object; return a task object.
-    #[pyo3(signature = (coro, *, name=None, context=None, **kwargs))]
-    fn create_task<'py>(
-        slf: &Bound<'py, Self>,
-        coro: Bound<'py, PyAny>,
-        name: Option<Bound<'py, PyAny>>,
-        context: Option<Bound<'py, PyAny>>,
-        kwargs: Option<Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        make::create_task(slf, coro, name, context, kwargs)
-    }
-
     /// Return the debug mode of the event loop.
     fn get_debug(&self) -> bool {
         get(&self.debug)
@@ -129,6 +62,25 @@ impl EventLoop {
     /// Set the debug mode of the event loop.
     fn set_debug(slf: &Bound<'_, Self>, enabled: &Bound<'_, PyAny>) -> PyResult<()> {
         debug::set_debug(slf, enabled)
+    }
+
+    /// Add a handler for a signal (UNIX only). Raises as asyncio's.
+    #[pyo3(signature = (sig, callback, *args))]
+    fn add_signal_handler<'py>(
+        slf: &Bound<'py, Self>,
+        sig: Bound<'py, PyAny>,
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+    ) -> PyResult<()> {
+        signals::add(slf, sig, callback, args)
+    }
+
+    /// Remove the handler of a signal; return True if there was one.
+    fn remove_signal_handler<'py>(
+        slf: &Bound<'py, Self>,
+        sig: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        signals::remove(slf, sig)
     }
 
     #[pyo3(signature = (fd, callback, *args))]

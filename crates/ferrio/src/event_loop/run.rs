@@ -42,35 +42,33 @@ pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
         timers.next_when()
     };
     let busy = get(&native.stopping) || !native.ready.borrow_mut(py).is_empty();
-    let clock = turn::monotonic();
-    let decision = if busy {
-        decide_busy(slf, clock)
-    } else {
-        match next_when {
-            Some(when) => turn::decide_idle(when, call::now(slf)?),
-            None => Poll::Forever,
-        }
+    let decision = match next_when {
+        _ if busy => decide_busy(slf),
+        Some(when) => turn::decide_idle(when, call::now(slf)?),
+        None => Poll::Forever,
     };
     if decision != Poll::Skip {
         poll(slf, decision)?;
     }
-    if next_when.is_some() || native.timers.borrow_mut(py).next_when().is_some() {
-        let now = if decision == Poll::Skip && !get(&native.time_overridden) { clock } else { call::now(slf)? };
-        queue_due_timers(slf, now + CLOCK_RESOLUTION);
+    if next_when.is_some() {
+        queue_due_timers(slf, call::now(slf)? + CLOCK_RESOLUTION);
     }
     run_batch(slf)
 }
 
-/// A turn with work left skips its poll for a moment, but only while nothing but the loop's own
-/// wake-up is watched: with a user's descriptor the order of events and callbacks would show it.
+/// A poll that could find nothing is skipped: nothing but the loop's own wake-up is watched, and no
+/// signal arrives through it. With a user's descriptor every turn polls, as stock does, because the
+/// order of events and callbacks shows it.
 #[inline]
-fn decide_busy(slf: &Bound<'_, EventLoop>, clock: f64) -> Poll {
+fn decide_busy(slf: &Bound<'_, EventLoop>) -> Poll {
     let native = slf.get();
     let watched = native.interests.borrow_mut(slf.py()).len() as u64;
-    if watched > native.internal_fds.load(Ordering::Relaxed) || get(&native.selector_replaced) {
-        return Poll::Now;
-    }
-    turn::decide_busy(clock - f64::from_bits(native.polled_at.load(Ordering::Relaxed)))
+    let quiet = watched <= native.internal_fds.load(Ordering::Relaxed)
+        && !get(&native.handles_signals)
+        && !get(&native.selector_replaced);
+    let skipped = native.skipped_turns.load(Ordering::Relaxed);
+    native.skipped_turns.store(skipped + 1, Ordering::Relaxed);
+    turn::decide_busy(quiet, skipped)
 }
 
 /// Polls, and queues the handles of what is ready. The GIL is given up only when the poll may sleep.
@@ -86,7 +84,7 @@ fn poll(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
         Poll::Forever => Timeout::Forever,
     };
     let ready = wait(py, native, timeout)?;
-    native.polled_at.store(turn::monotonic().to_bits(), Ordering::Relaxed);
+    native.skipped_turns.store(0, Ordering::Relaxed);
     ready.into_iter().try_for_each(|event| fd::dispatch(slf, event.fd, event.readable, event.writable))
 }
 

@@ -4,7 +4,7 @@
 //! After a native step the table keeps the task ("lingers") until something else than a native step
 //! is about to run: of two steps in a row the second overwrites the first, which halves the work. No
 //! Python code can run while a task lingers, but the release of an object may; a finished task is
-//! therefore taken out at once.
+//! therefore replaced by None at once.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use super::task::Task;
 use crate::futures::AsFuture;
 use crate::loop_state::{EventLoop, get, set};
+use crate::names;
 
 /// Makes `task` the current one. `native` is the loop's native part.
 ///
@@ -46,9 +47,9 @@ pub fn leave(
     finished: bool,
 ) -> PyResult<()> {
     match native {
-        Some(native) if !finished && get(&native.in_batch) => {
+        Some(native) if get(&native.in_batch) => {
             set(&native.lingering, true);
-            Ok(())
+            if finished { table::set(event_loop, &names::none(event_loop.py())) } else { Ok(()) }
         }
         _ => table::remove(event_loop),
     }
