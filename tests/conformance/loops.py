@@ -35,8 +35,12 @@ def _call_through(spy: Any, name: str, real: Any) -> None:
     if name == "_selector":
         for method in SELECTOR_METHODS:
             getattr(spy, method).side_effect = getattr(real, method)
-        # The tests count on a mock that returns at once, also when asked to wait for an hour.
-        spy.select.side_effect = lambda timeout: real.select(min(timeout or 0.0, LONGEST_WAIT_S))
+        # The tests count on a mock that returns at once, also when asked to wait for an hour. When
+        # nothing is ready it returns the events that the test made up.
+        spy.select.return_value = ()
+        spy.select.side_effect = lambda timeout: (
+            real.select(min(timeout or 0.0, LONGEST_WAIT_S)) or mock.DEFAULT
+        )
     elif name in ("_process_events", "_write_to_self"):
         spy.side_effect = real
 
