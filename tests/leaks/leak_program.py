@@ -118,7 +118,9 @@ async def sleeping_tasks_cancelled(loop, count):
 @scenario
 async def tasks_waiting_for_tasks(loop, count):
     for size in batches(count // 2):
-        for task in [loop.create_task(waits(loop.create_task(returns(SENTINEL)))) for _ in range(size)]:
+        for task in [
+            loop.create_task(waits(loop.create_task(returns(SENTINEL)))) for _ in range(size)
+        ]:
             await task
 
 
@@ -384,7 +386,7 @@ def new_loops(engine):
 
 def run_loops(new_loop, count):
     """The scenario that needs loops of its own: make, run and close one after another."""
-    for _ in range(count // 100):
+    for _ in range(count // 20):
         loop = new_loop()
         loop.call_soon(SENTINEL)
         loop.call_later(1000, SENTINEL, SENTINEL)

@@ -177,7 +177,9 @@ def normalise(value):
     if isinstance(value, str):
         value = re.sub(r"0x[0-9a-f]+", "0x", value)
         value = re.sub(r"\bTask-\d+", "Task-N", value)
-        value = re.sub(r"\b_asyncio\.|\bferrio\.(?:_ferrio\.)?|\basyncio\.(?=Task|Future)", "", value)
+        value = re.sub(
+            r"\b_asyncio\.|\bferrio\.(?:_ferrio\.)?|\basyncio\.(?=Task|Future)", "", value
+        )
         return re.sub(r"_UnixSelectorEventLoop|\bEventLoop\b", "Loop", value)
     if isinstance(value, (list, tuple)):
         return type(value)(normalise(item) for item in value)

@@ -252,7 +252,12 @@ def test_the_return_value_of_a_callback_is_ignored(loop, turns, reported):
 @pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe"])
 @pytest.mark.parametrize(
     "arguments",
-    [((), {}), ((print,), {"kwarg": 1}), ((), {"callback": print, "x": 1}), ((), {"context": None})],
+    [
+        ((), {}),
+        ((print,), {"kwarg": 1}),
+        ((), {"callback": print, "x": 1}),
+        ((), {"context": None}),
+    ],
 )
 def test_wrong_arguments_give_the_stock_error(same_as_stock, method, arguments):
     args, kwargs = arguments

@@ -223,8 +223,10 @@ def test_the_functions_imported_before_the_engine_are_right(run_python):
         print(loop.run_until_complete(main()))
         loop.close()
         """.replace(
-            "async def main", "from asyncio import current_task as early_current_task\n"
-            "        from asyncio import all_tasks as early_all_tasks\n\n        async def main", 1
+            "async def main",
+            "from asyncio import current_task as early_current_task\n"
+            "        from asyncio import all_tasks as early_all_tasks\n\n        async def main",
+            1,
         )
     )
     assert (done.stdout, done.stderr) == ("fine\n", "")

@@ -117,9 +117,7 @@ def test_quick_callbacks_and_plain_mode_log_nothing(loop, logged):
     assert [text for text in logged() if "Executing" in text] == []
 
 
-WRONG_THREAD = (
-    "^Non-thread-safe operation invoked on an event loop other than the current one$"
-)
+WRONG_THREAD = "^Non-thread-safe operation invoked on an event loop other than the current one$"
 
 
 @pytest.mark.parametrize("method", ["call_soon", "call_later", "call_at"])
@@ -256,7 +254,6 @@ def test_the_environment_variable_and_dev_mode_switch_it_on(run_python):
     assert run_python(source).stdout == "False\n"
     assert run_python(source, PYTHONASYNCIODEBUG="1").stdout == "True\n"
     assert run_python(source, "-X", "dev").stdout == "True\n"
-
 
 
 def test_asyncio_run_passes_its_debug_flag_on(run_python):

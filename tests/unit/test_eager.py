@@ -144,46 +144,6 @@ def test_an_eager_step_runs_in_the_context_of_the_task(eager, run):
     assert run(main()) == (("main", "inner"), ("unset", "inner"), "inner")
 
 
-def test_a_cancel_reaches_a_task_that_began_eagerly(eager, run):
-    async def slow():
-        await asyncio.sleep(1000)
-
-    async def main():
-        task = asyncio.create_task(slow())
-        task.cancel("why")
-        with pytest.raises(asyncio.CancelledError, match="^why$"):
-            await task
-        assert task.cancelled()
-
-    run(main())
-
-
-def test_a_task_that_cancels_itself_eagerly_behaves_as_on_stock(same_as_stock):
-    def scenario(loop, engine):
-        loop.set_task_factory(asyncio.create_eager_task_factory(engine.task_class))
-        seen = []
-
-        async def inner(waits):
-            asyncio.current_task().cancel("self")
-            if waits:
-                await asyncio.sleep(0)
-            return "result"
-
-        async def main():
-            for waits in (False, True):
-                task = asyncio.create_task(inner(waits))
-                seen.append((task.done(), task.cancelled()))
-                try:
-                    seen.append(await task)
-                except asyncio.CancelledError as exc:
-                    seen.append(exc.args)
-
-        loop.run_until_complete(main())
-        return seen
-
-    assert same_as_stock(scenario)[0] == "returned"
-
-
 def test_eager_start_can_be_asked_for_one_task(loop, run, task_class):
     async def quick():
         return "value"

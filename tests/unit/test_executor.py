@@ -132,6 +132,7 @@ def test_cancelling_the_future_of_waiting_work_takes_it_out(loop, run):
             second.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await second
+            await asyncio.sleep(0)
             release.set()
             await first
 

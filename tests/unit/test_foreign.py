@@ -1,4 +1,4 @@
-"""Futures and tasks that the loop did not make: stock ones here, ours on a stock loop, pure Python."""
+"""Futures and tasks that the loop did not make: stock ones, ours on a stock loop, pure Python."""
 
 import asyncio
 import asyncio.futures
@@ -35,7 +35,9 @@ def any_loop(request, loop, stock_loop):
     return loop if request.param == "own loop" else stock_loop
 
 
-def test_every_task_waits_for_every_future_on_every_loop(any_loop, any_task_class, any_future_class):
+def test_every_task_waits_for_every_future_on_every_loop(
+    any_loop, any_task_class, any_future_class
+):
     async def waits(future):
         return await future
 
@@ -202,9 +204,29 @@ def test_stock_methods_called_unbound_on_our_objects_do_no_harm(loop, run, futur
     reading = ["done", "cancelled", "result", "exception", "get_loop"]
     calls = [(asyncio.Future, name, task) for name in reading]
     calls += [(asyncio.Future, name, future) for name in [*reading, "cancel"]]
-    names = ["get_coro", "get_name", "cancelling", "uncancel", "get_stack"]
+    names = ["get_name", "cancelling", "uncancel", "get_stack"]
     calls += [(asyncio.Task, name, task) for name in names]
     for cls, name, target in calls:
         with contextlib.suppress(RuntimeError, asyncio.InvalidStateError, asyncio.CancelledError):
             getattr(cls, name)(target)
     run(task)
+
+
+def test_stock_methods_that_hand_out_a_field_do_not_crash_on_our_objects(run_python):
+    """In a process of its own: a field that the base never got would be a null pointer."""
+    done = run_python(
+        """
+        loop = new_loop()
+        task = loop.create_task(asyncio.sleep(0))
+        for name in ("get_coro", "get_context"):
+            if hasattr(asyncio.Task, name):
+                try:
+                    getattr(asyncio.Task, name)(task)
+                except Exception:
+                    pass
+        loop.run_until_complete(task)
+        loop.close()
+        print("alive")
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "alive\n")

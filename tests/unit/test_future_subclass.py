@@ -195,65 +195,6 @@ def test_slots_mixins_and_deeper_subclasses_work(loop, run, future_class):
     assert alive() is None
 
 
-METHODS = {
-    "done": lambda future: future.done(),
-    "cancelled": lambda future: future.cancelled(),
-    "result": lambda future: future.result(),
-    "exception": lambda future: future.exception(),
-    "cancel": lambda future: future.cancel(),
-    "get_loop": lambda future: future.get_loop(),
-    "add_done_callback": lambda future: future.add_done_callback(print),
-    "remove_done_callback": lambda future: future.remove_done_callback(print),
-    "set_result": lambda future: future.set_result(1),
-    "set_exception": lambda future: future.set_exception(ValueError()),
-    "iter": lambda future: next(iter(future)),
-    "repr": lambda future: repr(future),
-    "_loop": lambda future: future._loop,
-    "_callbacks": lambda future: future._callbacks,
-    "_result": lambda future: future._result,
-    "_exception": lambda future: future._exception,
-    "_state": lambda future: future._state,
-    "_cancel_message": lambda future: future._cancel_message,
-    "_log_traceback": lambda future: future._log_traceback,
-    "_source_traceback": lambda future: future._source_traceback,
-    "_asyncio_future_blocking": lambda future: future._asyncio_future_blocking,
-    "make cancelled error": lambda future: repr(future._make_cancelled_error()),
-}
-
-
-@pytest.mark.parametrize("call", METHODS.values(), ids=METHODS)
-def test_a_future_whose_init_was_not_called_answers_as_stock_does(same_as_stock, call):
-    def scenario(loop, engine):
-        class Empty(engine.future_class):
-            def __init__(self):
-                pass
-
-        base = engine.future_class
-        seen = []
-        for future in (Empty(), base.__new__(base)):
-            try:
-                seen.append(call(future))
-            except Exception as exc:
-                seen.append((type(exc).__name__, str(exc)))
-        return seen
-
-    same_as_stock(scenario)
-
-
-def test_awaiting_a_future_whose_init_was_not_called_fails_as_on_stock(same_as_stock):
-    def scenario(loop, engine):
-        class Empty(engine.future_class):
-            def __init__(self):
-                pass
-
-        async def main():
-            await Empty()
-
-        loop.run_until_complete(main())
-
-    assert same_as_stock(scenario)[0] == "raised"
-
-
 def test_init_called_again_resets_the_future_as_on_stock(same_as_stock):
     def scenario(loop, engine):
         future = loop.create_future()

@@ -20,7 +20,6 @@ def test_a_handle_shows_what_it_was_made_of(loop, handle_class):
     assert handle._args == (1, 2)
     assert handle._loop is loop
     assert handle._context is context
-    assert handle.get_context() is context if hasattr(handle, "get_context") else True
     assert handle._cancelled is False
     assert handle._source_traceback is None
     assert handle._repr is None
@@ -164,7 +163,11 @@ def test_the_repr_of_a_callback_that_runs_is_the_one_of_stock(same_as_stock):
 
 def test_debug_mode_records_where_a_handle_was_made(loop):
     loop.set_debug(True)
-    for handle in (loop.call_soon(callback), loop.call_later(1, callback), loop.call_at(1, callback)):
+    for handle in (
+        loop.call_soon(callback),
+        loop.call_later(1, callback),
+        loop.call_at(1, callback),
+    ):
         frame = handle._source_traceback[-1]
         assert frame.filename == __file__
         assert frame.name == "test_debug_mode_records_where_a_handle_was_made"

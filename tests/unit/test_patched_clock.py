@@ -1,4 +1,4 @@
-"""loop.time() replaced by a test clock: on the instance, on a subclass, on the class of a subclass."""
+"""loop.time() replaced by a test clock: on the instance, in a subclass, on a class later."""
 
 import asyncio
 

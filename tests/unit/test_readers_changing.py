@@ -1,4 +1,4 @@
-"""Readers and writers that change while they are called, descriptors closed under the loop, floods."""
+"""Readers and writers changed while they are called, descriptors closed early, floods."""
 
 import asyncio
 import contextlib

@@ -108,11 +108,11 @@ def test_run_until_complete_raises_what_the_coroutine_raised(loop, reported):
 
     error = Mine("mine")
 
-    async def failing():
+    async def failing(error):
         raise error
 
     with pytest.raises(Mine) as caught:
-        loop.run_until_complete(failing())
+        loop.run_until_complete(failing(error))
     assert caught.value is error
     del error, caught
     gc.collect()

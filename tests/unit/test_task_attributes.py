@@ -95,8 +95,17 @@ def test_any_name_is_made_a_text_as_stock_does_it(same_as_stock, name):
     assert same_as_stock(scenario)[0] == "returned"
 
 
-ATTRIBUTES = """_state _result _exception _log_traceback _source_traceback _cancel_message
-    _asyncio_future_blocking _must_cancel _log_destroy_pending""".split()
+ATTRIBUTES = [
+    "_state",
+    "_result",
+    "_exception",
+    "_log_traceback",
+    "_source_traceback",
+    "_cancel_message",
+    "_asyncio_future_blocking",
+    "_must_cancel",
+    "_log_destroy_pending",
+]
 
 
 def attributes(task):
@@ -240,7 +249,7 @@ def test_get_stack_shows_where_the_task_waits(loop, turns):
     frames = task.get_stack()
     assert [frame.f_code.co_name for frame in frames] == ["outer"]
     assert all(isinstance(frame, types.FrameType) for frame in frames)
-    assert task.get_stack(limit=0) == task.get_stack()[:0] or task.get_stack(limit=1) == frames
+    assert task.get_stack(limit=1) == frames
     finish(loop, task)
 
 

@@ -200,11 +200,14 @@ def test_a_failing_child_of_a_task_group_cancels_its_siblings(run):
         raise ValueError("child")
 
     async def main():
-        with pytest.raises(ExceptionGroup) as caught:
+        async def group_of_three():
             async with asyncio.TaskGroup() as group:
                 group.create_task(sleeper("one"))
                 group.create_task(sleeper("two"))
                 group.create_task(failing())
+
+        with pytest.raises(ExceptionGroup) as caught:
+            await group_of_three()
         assert [type(exc) for exc in caught.value.exceptions] == [ValueError]
 
     run(main())

@@ -186,7 +186,7 @@ def test_a_coroutine_left_by_an_error_has_its_context(run):
             raise KeyError("first")
         except KeyError:
             await asyncio.sleep(0)
-            raise ValueError("second")
+            raise ValueError("second")  # noqa: B904 (its context is tested)
 
     with pytest.raises(ValueError, match="^second$") as caught:
         run(failing())

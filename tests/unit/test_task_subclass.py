@@ -239,64 +239,6 @@ def test_a_task_factory_may_return_a_subclass(loop, run, task_class):
     assert loop.get_task_factory() is None
 
 
-METHODS = {
-    "done": lambda task: task.done(),
-    "cancelled": lambda task: task.cancelled(),
-    "result": lambda task: task.result(),
-    "exception": lambda task: task.exception(),
-    "cancel": lambda task: task.cancel(),
-    "cancelling": lambda task: task.cancelling(),
-    "uncancel": lambda task: task.uncancel(),
-    "get_loop": lambda task: task.get_loop(),
-    "get_name": lambda task: task.get_name(),
-    "set_name": lambda task: task.set_name("name"),
-    "add_done_callback": lambda task: task.add_done_callback(print),
-    "remove_done_callback": lambda task: task.remove_done_callback(print),
-    "set_result": lambda task: task.set_result(1),
-    "set_exception": lambda task: task.set_exception(ValueError()),
-    "await": lambda task: next(task.__await__()),
-    "_loop": lambda task: task._loop,
-    "_callbacks": lambda task: task._callbacks,
-    "_result": lambda task: task._result,
-    "_exception": lambda task: task._exception,
-    "_state": lambda task: task._state,
-    "_coro": lambda task: task._coro,
-    "_fut_waiter": lambda task: task._fut_waiter,
-    "_must_cancel": lambda task: task._must_cancel,
-    "_cancel_message": lambda task: task._cancel_message,
-    "_source_traceback": lambda task: task._source_traceback,
-    "_log_traceback": lambda task: task._log_traceback,
-    "make cancelled error": lambda task: repr(task._make_cancelled_error()),
-}
-
-
-@pytest.mark.parametrize("call", METHODS.values(), ids=METHODS)
-def test_a_task_whose_init_was_not_called_answers_as_stock_does(same_as_stock, call):
-    def scenario(loop, engine):
-        class Empty(engine.task_class):
-            def __init__(self):
-                pass
-
-        class Hollow(engine.task_class):
-            pass
-
-        seen = []
-        for task in (Empty(), Hollow.__new__(Hollow), engine.task_class.__new__(engine.task_class)):
-            try:
-                seen.append(call(task))
-            except Exception as exc:
-                seen.append((type(exc).__name__, str(exc)))
-        return seen
-
-    same_as_stock(scenario)
-
-
-def test_get_coro_of_a_hollow_task_does_not_crash(task_class):
-    if task_class is asyncio.Task:
-        pytest.skip("the standard library's own get_coro crashes here on 3.11 and 3.12")
-    assert task_class.__new__(task_class).get_coro() is None
-
-
 def test_init_may_be_called_again_as_on_stock(same_as_stock):
     def scenario(loop, engine):
         task = engine.task_class(returns("first"), loop=loop)

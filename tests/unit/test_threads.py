@@ -108,8 +108,8 @@ def test_stop_from_another_thread_ends_the_run(loop):
 
 def test_call_soon_threadsafe_after_close_is_refused(loop):
     loop.close()
-    (error,) = start_all([lambda: pytest.raises(RuntimeError, loop.call_soon_threadsafe, print)])
-    assert str(error.value) == "Event loop is closed"
+    with pytest.raises(RuntimeError, match="^Event loop is closed$"):
+        start_all([lambda: loop.call_soon_threadsafe(print)])
 
 
 def test_a_close_while_threads_send_gives_them_an_error_and_no_crash(engine):
@@ -189,8 +189,8 @@ def test_a_loop_may_run_in_one_thread_after_another(loop):
 
 
 def test_a_running_loop_cannot_be_run_by_another_thread(background):
-    (caught,) = start_all([lambda: pytest.raises(RuntimeError, background.run_forever)])
-    assert str(caught.value) == "This event loop is already running"
+    with pytest.raises(RuntimeError, match="^This event loop is already running$"):
+        start_all([background.run_forever])
 
 
 def test_run_coroutine_threadsafe_returns_the_result(background):
