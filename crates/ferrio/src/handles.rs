@@ -99,7 +99,7 @@ impl DerefToPyAny for Handle {}
 impl NativeClass for Handle {
     type State = HandleState;
     const TRACKED: bool = false;
-    const KEPT: usize = 256;
+    const KEPT: usize = MOST_KEPT;
 
     fn class() -> &'static Class<Self> {
         &HANDLE
@@ -119,7 +119,7 @@ impl DerefToPyAny for TimerHandle {}
 impl NativeClass for TimerHandle {
     type State = TimerHandleState;
     const TRACKED: bool = false;
-    const KEPT: usize = 256;
+    const KEPT: usize = MOST_KEPT;
 
     fn class() -> &'static Class<Self> {
         &TIMER_HANDLE
@@ -136,6 +136,20 @@ impl NativeClass for TimerHandle {
         drop(slot_of(&SCHEDULED, object).take(py));
         drop(slot_of(&WHEN, object).take(py));
     }
+}
+
+/// Freed handles of each class that are kept during a burst: measured, call_soon_threadsafe from a
+/// thread that is 50 000 calls ahead of the loop costs a third less than with 256.
+const MOST_KEPT: usize = 1 << 16;
+
+/// How many stay after a while of idling.
+const KEPT_WHEN_IDLE: usize = 1024;
+
+/// Lets go of handles that a burst left behind; called when the loop is about to sleep.
+#[inline]
+pub fn trim(py: Python<'_>) {
+    HANDLE.trim(py, KEPT_WHEN_IDLE);
+    TIMER_HANDLE.trim(py, KEPT_WHEN_IDLE);
 }
 
 static COMMON_SLOTS: [&Member; 7] =

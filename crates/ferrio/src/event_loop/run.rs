@@ -95,6 +95,7 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
     let outcome = match timeout {
         Timeout::Zero => poller.wait(&mut events, timeout),
         Timeout::For(_) | Timeout::Forever => {
+            handles::trim(py);
             native.wake.prepare_sleep();
             // SAFETY: the poll touches no Python object.
             let outcome = unsafe { runtime::without_gil(py, || poller.wait(&mut events, timeout)) };
