@@ -35,6 +35,13 @@ impl<T> Ready<T> {
         self.items.pop_front()
     }
 
+    /// The item that will be popped after `ahead` others.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self, ahead: usize) -> Option<&T> {
+        self.items.get(ahead)
+    }
+
     /// Items queued now; at the beginning of a turn, the number that turn may run.
     #[inline]
     #[must_use]

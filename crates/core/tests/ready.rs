@@ -64,3 +64,14 @@ fn the_queue_works_on_after_take_all() {
     assert_eq!((&ready).into_iter().collect::<Vec<_>>(), [&2]);
     assert_eq!(ready.pop(), Some(2));
 }
+
+#[test]
+fn peek_shows_what_later_pops_give() {
+    let mut ready = Ready::new();
+    for item in 0..3 {
+        ready.push(item);
+    }
+    assert_eq!((ready.peek(0), ready.peek(2), ready.peek(3)), (Some(&0), Some(&2), None));
+    assert_eq!(ready.pop(), Some(0));
+    assert_eq!(ready.peek(1), Some(&2));
+}

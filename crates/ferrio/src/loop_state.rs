@@ -36,8 +36,8 @@ pub enum Item {
     Wakeup { task: Ref, future: Ref },
     /// A done-callback of a native future.
     Callback { callback: Ref, future: Ref, context: Ref },
-    /// The timer of a native sleep has fired.
-    Awaken(Ref),
+    /// What the heap held is due: a TimerHandle or a native sleep.
+    Due(Ref),
 }
 
 /// The native part of an event loop, the first base of `ferrio.EventLoop`.
@@ -114,6 +114,19 @@ impl EventLoop {
             in_batch: AtomicBool::new(false),
             tasks: GilCell::new(WeakList::new()),
         })
+    }
+
+    /// The thread that runs the loop.
+    pub fn running_thread(&self) -> Option<u64> {
+        match self.thread.load(Ordering::Relaxed) {
+            0 => None,
+            thread => Some(thread),
+        }
+    }
+
+    /// Notes which thread runs the loop.
+    pub fn set_running_thread(&self, thread: Option<u64>) {
+        self.thread.store(thread.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Queues an item behind everything that is ready.
@@ -218,6 +231,10 @@ pub fn is_debug(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
 impl EventLoop {
     /// Shows every owned reference to the collector.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if self.running_thread().is_some() {
+            // A loop that runs is no garbage, nor is what it holds: nothing needs to be looked at.
+            return Ok(());
+        }
         let items = self.ready.inspect(|ready| ready.iter().try_for_each(|item| item.visit(visit)));
         let timers = self.timers.inspect(|timers| {
             timers.iter().try_for_each(|(_, timer)| handles::visit_owned(timer, visit))
@@ -253,6 +270,16 @@ impl EventLoop {
 }
 
 impl Item {
+    /// The object that running the item touches first.
+    #[inline]
+    pub fn target(&self) -> *mut pyo3::ffi::PyObject {
+        match self {
+            Self::Handle(target) | Self::Due(target) | Self::Step(target) => target.as_ptr(),
+            Self::Throw { task, .. } | Self::Wakeup { task, .. } => task.as_ptr(),
+            Self::Callback { callback, .. } => callback.as_ptr(),
+        }
+    }
+
     /// The same item with references of its own.
     pub fn duplicate(&self, py: Python<'_>) -> Self {
         let copy = |reference: &Ref| Ref::new(reference.bind(py));
@@ -270,18 +297,17 @@ impl Item {
                 future: copy(future),
                 context: copy(context),
             },
-            Self::Awaken(sleep) => Self::Awaken(copy(sleep)),
+            Self::Due(timer) => Self::Due(copy(timer)),
         }
     }
 
     fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let (first, second, third) = match self {
-            Self::Handle(handle) => return handles::visit_owned(handle, visit),
+            Self::Handle(handle) | Self::Due(handle) => return handles::visit_owned(handle, visit),
             Self::Step(task) => (task, None, None),
             Self::Throw { task, exception } => (task, Some(exception), None),
             Self::Wakeup { task, future } => (task, Some(future), None),
             Self::Callback { callback, future, context } => (callback, Some(future), Some(context)),
-            Self::Awaken(sleep) => (sleep, None, None),
         };
         visit.call(first.as_py())?;
         second.into_iter().chain(third).try_for_each(|reference| visit.call(reference.as_py()))

@@ -9,7 +9,7 @@ use pyo3::{PyTypeInfo, intern};
 
 use super::lifecycle::inherited;
 use super::{call, run};
-use crate::handles::{self, Handle, Parts, TimerHandle};
+use crate::handles::{self, Handle, Parts, Timed, TimerHandle};
 use crate::loop_state::{EventLoop, Item, set};
 use crate::names;
 use crate::tasks::{Task, sleep, wrapper};
@@ -134,6 +134,18 @@ pub fn handle_of<'py>(slf: &Bound<'py, EventLoop>, item: Item) -> PyResult<Bound
     let py = slf.py();
     let (callback, args, context) = match item {
         Item::Handle(handle) => return Ok(handle.into_bound(py)),
+        Item::Due(timer) => {
+            let timer = timer.into_bound(py);
+            if sleep::as_sleep(&timer).is_none() {
+                if let Some(handle) = handles::as_timer_handle(&timer) {
+                    handle.leave_heap();
+                }
+                return Ok(timer);
+            }
+            let callback = names::SET_RESULT_UNLESS_CANCELLED.get(py)?.clone();
+            let args = sleep::awaken_arguments(&timer)?;
+            (callback, args, ferrio_capi::context::copy_current(py)?)
+        }
         Item::Step(task) => step_parts(task, None, py)?,
         Item::Throw { task, exception } => step_parts(task, Some(exception.into_bound(py)), py)?,
         Item::Wakeup { task, future } => {
@@ -144,11 +156,6 @@ pub fn handle_of<'py>(slf: &Bound<'py, EventLoop>, item: Item) -> PyResult<Bound
         Item::Callback { callback, future, context } => {
             let args = PyTuple::new(py, [future.into_bound(py)])?;
             (callback.into_bound(py), args, context.into_bound(py))
-        }
-        Item::Awaken(sleep) => {
-            let callback = names::SET_RESULT_UNLESS_CANCELLED.get(py)?.clone();
-            let args = sleep::awaken_arguments(&sleep.into_bound(py))?;
-            (callback, args, ferrio_capi::context::copy_current(py)?)
         }
     };
     let parts = Parts { callback: &callback, args, event_loop: slf.as_any(), context: Some(context) };

@@ -1,7 +1,7 @@
 //! From birth to close: making a loop, running it, closing it, and noticing when Python code
 //! replaces one of the methods that Rust calls directly.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use ferrio_capi::{dict, runtime};
 use pyo3::exceptions::PyRuntimeError;
@@ -33,21 +33,6 @@ fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 3] {
         ("call_at", &native.call_at_overridden),
         ("time", &native.time_overridden),
     ]
-}
-
-impl EventLoop {
-    /// The thread that runs the loop.
-    pub fn running_thread(&self) -> Option<u64> {
-        match self.thread.load(Ordering::Relaxed) {
-            0 => None,
-            thread => Some(thread),
-        }
-    }
-
-    /// Notes which thread runs the loop.
-    pub fn set_running_thread(&self, thread: Option<u64>) {
-        self.thread.store(thread.unwrap_or(0), Ordering::Relaxed);
-    }
 }
 
 /// `run_forever`. CPython: BaseEventLoop.run_forever

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ferrio_capi::{Ref, call as capi_call, context, handled, runtime};
+use ferrio_capi::{call as capi_call, context, handled, runtime};
 use ferrio_core::reactor::{Event, Events, Timeout};
 use ferrio_core::turn::{self, Poll};
 use pyo3::intern;
@@ -130,21 +130,11 @@ fn poll_through_python(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<(
 }
 
 fn queue_due_timers(slf: &Bound<'_, EventLoop>, end_time: f64) {
-    let py = slf.py();
     let native = slf.get();
-    loop {
-        let due = native.timers.borrow_mut(py).pop_due(end_time);
-        let Some(due) = due else { return };
-        let due = due.into_bound(py);
-        let item = match handles::as_timer_handle(&due) {
-            Some(handle) => {
-                handle.leave_heap();
-                Item::Handle(Ref::new(due))
-            }
-            None if sleep::as_sleep(&due).is_some() => Item::Awaken(Ref::new(due)),
-            None => Item::Handle(Ref::new(due)),
-        };
-        native.push(py, item);
+    let mut timers = native.timers.borrow_mut(slf.py());
+    let mut ready = native.ready.borrow_mut(slf.py());
+    while let Some(due) = timers.pop_due(end_time) {
+        ready.push(Item::Due(due));
     }
 }
 
@@ -156,8 +146,7 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let outer = native.in_batch.swap(true, Ordering::Relaxed);
     let mut outcome = Ok(());
     for _ in 0..count {
-        let item = native.ready.borrow_mut(py).pop();
-        let Some(item) = item else { break };
+        let Some(item) = next_item(py, native) else { break };
         outcome = if get(&native.debug) { debug::run_item(slf, item) } else { run_item(slf, item) };
         if outcome.is_err() {
             break;
@@ -165,6 +154,18 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     }
     set(&native.in_batch, outer);
     outcome.and(current::settle(slf))
+}
+
+/// The next item; one that comes soon after it is fetched from memory meanwhile.
+#[inline]
+fn next_item(py: Python<'_>, native: &EventLoop) -> Option<Item> {
+    const AHEAD: usize = 3;
+    let mut ready = native.ready.borrow_mut(py);
+    let item = ready.pop();
+    if let Some(later) = ready.peek(AHEAD) {
+        runtime::prefetch(later.target());
+    }
+    item
 }
 
 /// Runs one item. Only what leaves the loop comes back as an error; the rest is reported.
@@ -193,11 +194,21 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
                 Err(error) => report_callback(slf, error, &callback, &future, context),
             }
         }
-        Item::Awaken(sleep) => {
-            let sleep = sleep.into_bound(py);
-            sleep::awaken(&sleep).or_else(|error| report(slf, error, sleep.as_any(), None))
-        }
+        Item::Due(timer) => run_timer(slf, &timer.into_bound(py)),
     }
+}
+
+/// Runs what the heap held: a TimerHandle or a native sleep.
+#[inline]
+fn run_timer<'py>(slf: &Bound<'py, EventLoop>, timer: &Bound<'py, PyAny>) -> PyResult<()> {
+    if sleep::as_sleep(timer).is_some() {
+        return sleep::awaken(timer).or_else(|error| report(slf, error, timer, None));
+    }
+    if let Some(handle) = handles::as_timer_handle(timer) {
+        handle.leave_heap();
+    }
+    current::settle(slf)?;
+    run_handle(slf, timer)
 }
 
 #[inline]
