@@ -15,6 +15,9 @@ use rustix::time::{ClockId, clock_gettime};
 /// The longest sleep, in seconds. `// CPython: MAXIMUM_SELECT_TIMEOUT`
 pub const MAX_SELECT_TIMEOUT: f64 = 24.0 * 3600.0;
 
+/// From so long a sleep on, in seconds, whole milliseconds are slept.
+pub const COARSE_FROM: f64 = 0.005;
+
 /// So many turns in a row may go without a poll. It bounds nothing that a program can see, because
 /// a poll is skipped only when it could not find anything; it keeps a mistake in that from lasting.
 pub const MAX_SKIPPED_TURNS: u32 = 255;
@@ -48,16 +51,21 @@ pub fn decide_busy(quiet: bool, skipped: u32) -> Poll {
 
 /// How a turn polls with nothing to do before the deadline `when`.
 ///
-/// The sleep is rounded up to whole nanoseconds: a turn that wakes just before the deadline would
-/// find nothing due. Stock rounds up to milliseconds, because its epoll call knows nothing finer.
+/// The sleep is rounded up: a turn that wakes just before the deadline would find nothing due. A short
+/// one is rounded to whole nanoseconds, one of [`COARSE_FROM`] and longer to whole milliseconds, as
+/// every sleep of stock. Programs rely on the latter without knowing: timers set within a few
+/// microseconds of each other, as by tasks that start together and sleep equally long, then fire in
+/// one turn, in the order of their deadlines and before what the first of them wakes.
+///
 /// A NaN deadline does not sleep, as on 3.11 and 3.12; 3.13's select raises ValueError for it.
 #[inline]
 pub fn decide_idle(when: f64, now: f64) -> Poll {
     let timeout = when - now;
     if timeout > MAX_SELECT_TIMEOUT {
         Poll::Until(Duration::from_secs_f64(MAX_SELECT_TIMEOUT))
+    } else if timeout >= COARSE_FROM {
+        Poll::Until(Duration::from_millis((timeout * 1e3).ceil() as u64))
     } else if timeout > 0.0 {
-        // At most MAX_SELECT_TIMEOUT * 1e9, far inside u64.
         Poll::Until(Duration::from_nanos((timeout * 1e9).ceil() as u64))
     } else {
         Poll::Now

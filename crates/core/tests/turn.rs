@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferrio_core::turn::{
-    MAX_SELECT_TIMEOUT, MAX_SKIPPED_TURNS, Poll, decide_busy, decide_idle, monotonic,
+    COARSE_FROM, MAX_SELECT_TIMEOUT, MAX_SKIPPED_TURNS, Poll, decide_busy, decide_idle, monotonic,
 };
 
 const NOW: f64 = 1000.0;
@@ -36,6 +36,21 @@ fn a_deadline_that_has_passed_does_not_sleep() {
 fn a_deadline_ahead_sleeps_just_so_long() {
     assert_eq!(idle(NOW + 1.5), Poll::Until(Duration::from_millis(1500)));
     assert_eq!(decide_idle(NOW + 1.5, NOW), idle(NOW + 1.5));
+}
+
+#[test]
+fn a_long_sleep_takes_whole_milliseconds() {
+    let hundred = Poll::Until(Duration::from_millis(100));
+    assert_eq!(decide_idle(0.1, 0.0), hundred);
+    assert_eq!(decide_idle(0.099_000_1, 0.0), hundred);
+    assert_eq!(
+        decide_idle(COARSE_FROM, 0.0),
+        Poll::Until(Duration::from_millis(5))
+    );
+    assert_eq!(
+        decide_idle(0.004_999, 0.0),
+        Poll::Until(Duration::from_micros(4999))
+    );
 }
 
 #[test]
