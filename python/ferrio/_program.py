@@ -10,6 +10,7 @@ to the interpreter, which then prints it, picks the exit status and dies of SIGI
 """
 
 import builtins
+import gc
 import io
 import linecache
 import os
@@ -121,6 +122,9 @@ def _code_of(location: str) -> CodeType:
 
 
 def _run_leaving_errors_to_the_interpreter(program: Callable[[], object]) -> None:
+    # What our imports left in the youngest generation would bring the program's first collection
+    # forward, and with it the finalizers that it runs.
+    gc.collect(0)
     try:
         program()
     except BaseException as error:
