@@ -199,13 +199,20 @@ impl<C: NativeClass> Class<C> {
     }
 
     fn alloc_fresh(&self) -> *mut ffi::PyObject {
-        // SAFETY: a ready heap type; PyType_GenericAlloc zeroes and tracks.
-        let object = unsafe { ffi::PyType_GenericAlloc(self.type_ptr(), 0) };
-        if !C::TRACKED && !object.is_null() {
-            // SAFETY: a tracked object that nobody else has seen.
-            unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
+        let header = size_of::<ffi::PyObject>();
+        let body = self.state_offset.load(Ordering::Relaxed) + size_of::<C::State>() - header;
+        // SAFETY: a ready heap type of that basic size; the header is initialised, the body and the
+        // tracking are ours to do before anybody else sees the object.
+        unsafe {
+            let object: *mut ffi::PyObject = ffi::PyObject_GC_New(self.type_ptr());
+            if !object.is_null() {
+                object.cast::<u8>().add(header).write_bytes(0, body);
+                if C::TRACKED {
+                    ffi::PyObject_GC_Track(object.cast());
+                }
+            }
+            object
         }
-        object
     }
 
     /// # Safety

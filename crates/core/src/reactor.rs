@@ -79,7 +79,8 @@ impl Poller {
             Timeout::For(duration) => Some(to_timespec(duration)),
             Timeout::Forever => None,
         };
-        if events.prepare().wait(&self.epoll, timespec.as_ref())? {
+        events.list.clear();
+        if events.wait(&self.epoll, timespec.as_ref())? {
             self.clear_wake()?;
         }
         Ok(())
@@ -138,7 +139,7 @@ pub struct Event {
 }
 
 impl Events {
-    /// A buffer for a usual turn; it grows when a wait fills it.
+    /// A buffer for a usual turn; see [`Events::reserve`].
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -171,16 +172,12 @@ impl Events {
         self.list.is_empty()
     }
 
-    /// Empties the buffer, and doubles it when the last wait filled it: stock passes the number of
-    /// registered fds as the limit, so there one turn sees all that is ready.
-    fn prepare(&mut self) -> &mut Self {
-        let used = self.list.len();
+    /// Makes room for the events of `fds` registered descriptors: stock passes their number as the
+    /// limit, so one turn sees all that is ready.
+    pub fn reserve(&mut self, fds: usize) {
         self.list.clear();
-        // The wake-up was taken out of the list, so one short of full may have been full.
-        if used + 1 >= self.list.capacity() && used < LAST_CAPACITY {
-            self.list.reserve(used * 2);
-        }
-        self
+        // One more for the wake-up.
+        self.list.reserve(fds.min(LAST_CAPACITY) + 1);
     }
 
     /// Fills the empty buffer; says whether the wake-up was reported, and takes it out.
@@ -227,5 +224,5 @@ const WAKE_TOKEN: u64 = u64::MAX;
 /// Events that the buffer of an idle loop has room for.
 const FIRST_CAPACITY: usize = 64;
 
-/// The buffer does not grow beyond twice this; epoll reports the rest next time, in turn.
+/// The buffer does not grow beyond this; epoll reports the rest next time, in turn.
 const LAST_CAPACITY: usize = 1 << 14;

@@ -1,6 +1,6 @@
 //! The one table from what went wrong to the Python exception that says so, with stock's words.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 
 use crate::names;
@@ -38,4 +38,16 @@ pub fn leaves_the_loop(py: Python<'_>, error: &PyErr) -> bool {
 /// Whether the exception is `asyncio.CancelledError`.
 pub fn is_cancelled_error(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     Ok(error.is_instance(py, names::CANCELLED_ERROR.get(py)?))
+}
+
+/// The OSError of a failed system call, with its errno and the words of `os.strerror`.
+pub fn os_error(py: Python<'_>, error: &std::io::Error) -> PyErr {
+    let Some(errno) = error.raw_os_error() else {
+        return PyOSError::new_err(error.to_string());
+    };
+    let text = py.import("os").and_then(|os| os.call_method1("strerror", (errno,)));
+    match text.and_then(|text| text.extract::<String>()) {
+        Ok(text) => PyOSError::new_err((errno, text)),
+        Err(error) => error,
+    }
 }

@@ -8,9 +8,10 @@
 //! A TimerHandle is compact while `_args` holds a Future instead of a tuple: it is the timer of an
 //! `asyncio.sleep`, will resolve that future with None, and has no context yet, since none is needed
 //! for that; whoever reads `_args` or `_context` gets what stock would show.
-//! Collection: a handle in a queue is not tracked by the garbage collector; the loop shows its
-//! contents in its place (`visit_owned`). Once it leaves the queue while somebody else holds it, it
-//! is tracked. That keeps a hundred thousand timers out of every collection.
+//! Collection: a handle in a queue of a running loop is not tracked by the garbage collector: it is
+//! reachable, and a hundred thousand timers need not be looked at in every collection. It is tracked
+//! when it leaves the queue while somebody else holds it, when the loop stops, and from the beginning
+//! when it is made for a loop that does not run.
 //! Shutdown: freeing a handle frees its slots. A scheduled TimerHandle is owned by the loop's heap,
 //! so it cannot be freed while its key is live.
 
@@ -19,12 +20,12 @@ use std::ffi::c_int;
 
 use ferrio_capi::method::{Members, Object};
 use ferrio_capi::slots::Member;
-use ferrio_capi::{Class, NativeClass, Ref, Slot, State, StateOf, Visit, class, context};
+use ferrio_capi::{Class, NativeClass, Ref, Slot, State, StateOf, Visit, class, context, runtime};
 use ferrio_core::timers::TimerKey;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
-use pyo3::{PyTraverseError, PyTypeInfo, PyVisit, ffi};
+use pyo3::{PyTypeInfo, ffi};
 
 use crate::names::{self, boolean, none};
 
@@ -162,21 +163,24 @@ fn slot_of<'a>(member: &Member, handle: *mut ffi::PyObject) -> &'a Slot {
     unsafe { member.of(handle) }
 }
 
-/// Shows a queued handle to the collector, and in its place what it holds when the queue is its only
-/// owner.
-pub fn visit_owned(handle: &Ref, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-    visit.call(handle.as_py())?;
+/// Asks the processor to load the context of a queued handle, which is itself loaded already.
+#[inline]
+pub fn prefetch_context(handle: &Ref) {
     let object = handle.as_ptr();
-    // SAFETY: reads the header of an object that the queue keeps alive.
-    let (kind, owned) = unsafe {
-        let alone = ffi::Py_REFCNT(object) == 1 && ffi::PyObject_GC_IsTracked(object) == 0;
-        (ffi::Py_TYPE(object), alone)
-    };
-    if !owned || (kind != HANDLE.type_ptr() && kind != TIMER_HANDLE.type_ptr()) {
-        return Ok(());
+    // SAFETY: reads the type of an object that the queue keeps alive.
+    let kind = unsafe { ffi::Py_TYPE(object) };
+    if kind == HANDLE.type_ptr() || kind == TIMER_HANDLE.type_ptr() {
+        runtime::prefetch(slot_of(&CONTEXT, object).as_ptr());
     }
-    let shared = COMMON_SLOTS.iter().filter_map(|member| slot_of(member, object).as_py());
-    shared.into_iter().try_for_each(|reference| visit.call(reference))
+}
+
+/// Shows a queued handle of either class to the collector from now on.
+pub fn track(handle: &Bound<'_, PyAny>) {
+    if let Some(handle) = as_handle(handle) {
+        class::track(handle);
+    } else if let Some(handle) = as_timer_handle(handle) {
+        class::track(handle);
+    }
 }
 
 /// What both classes share: the fields that the loop reads and writes.

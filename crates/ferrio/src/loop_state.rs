@@ -58,6 +58,8 @@ pub struct EventLoop {
     /// `add_signal_handler` is in use: signals arrive through the loop's own descriptor.
     pub handles_signals: AtomicBool,
     pub wake: WakeFlag,
+    /// The loop's thread is in a poll that may sleep.
+    pub asleep: AtomicBool,
     /// `_task_factory`.
     pub task_factory: GilCell<Option<Ref>>,
     /// `_debug`. While set, everything goes through Handles with tracebacks.
@@ -101,6 +103,7 @@ impl EventLoop {
             handles_signals: AtomicBool::new(false),
             task_factory: GilCell::new(None),
             wake: WakeFlag::new(),
+            asleep: AtomicBool::new(false),
             debug: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -164,10 +167,15 @@ impl EventLoop {
     /// # Errors
     /// OSError from the eventfd.
     pub fn interrupt_sleep(&self, py: Python<'_>) -> PyResult<()> {
-        match (self.wake.request(), &*self.poller.borrow_mut(py)) {
-            (Wake::Write, Some(poller)) => Ok(poller.wake()?),
-            _ => Ok(()),
+        // The GIL orders this after the loop thread's own store: it is set before that thread gives
+        // the GIL up to sleep, and cleared when it has it back.
+        if get(&self.asleep)
+            && self.wake.request() == Wake::Write
+            && let Some(poller) = &*self.poller.borrow_mut(py)
+        {
+            poller.wake().map_err(|error| errors::os_error(py, &error))?;
         }
+        Ok(())
     }
 
     /// Puts something into the heap: a TimerHandle or a native sleep.
@@ -237,7 +245,7 @@ impl EventLoop {
         }
         let items = self.ready.inspect(|ready| ready.iter().try_for_each(|item| item.visit(visit)));
         let timers = self.timers.inspect(|timers| {
-            timers.iter().try_for_each(|(_, timer)| handles::visit_owned(timer, visit))
+            timers.iter().try_for_each(|(_, timer)| visit.call(timer.as_py()))
         });
         let interests = self.interests.inspect(|interests| {
             interests.iter().try_for_each(|(_, reader, writer)| {
@@ -248,6 +256,19 @@ impl EventLoop {
             factory.iter().try_for_each(|factory| visit.call(factory.as_py()))
         });
         [items, timers, interests, factory].into_iter().flatten().collect()
+    }
+
+    /// Shows what is queued to the collector, because the loop stops and may become garbage.
+    pub fn track_queues(&self, py: Python<'_>) {
+        let ready = self.ready.borrow_mut(py);
+        for item in ready.iter() {
+            if let Item::Handle(handle) | Item::Due(handle) = item {
+                handles::track(&handle.bind(py));
+            }
+        }
+        for (_, timer) in self.timers.borrow_mut(py).iter() {
+            handles::track(&timer.bind(py));
+        }
     }
 
     /// Drops everything that is queued. What a drop runs may queue again; that is dropped with the
@@ -303,7 +324,7 @@ impl Item {
 
     fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         let (first, second, third) = match self {
-            Self::Handle(handle) | Self::Due(handle) => return handles::visit_owned(handle, visit),
+            Self::Handle(handle) | Self::Due(handle) => (handle, None, None),
             Self::Step(task) => (task, None, None),
             Self::Throw { task, exception } => (task, Some(exception), None),
             Self::Wakeup { task, future } => (task, Some(future), None),

@@ -4,6 +4,7 @@ pub mod current;
 #[cfg(Py_3_12)]
 pub mod eager;
 pub mod methods;
+pub mod mirror;
 pub mod registry;
 pub mod sleep;
 pub mod step;

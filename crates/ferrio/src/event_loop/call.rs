@@ -24,7 +24,14 @@ pub fn make_handle<'py>(
 ) -> PyResult<Bound<'py, Handle>> {
     let py = slf.py();
     let parts = Parts { callback, args, event_loop: slf.as_any(), context };
-    if get(&slf.get().debug) { debug::traced_handle(py, parts) } else { handles::new_handle(py, parts) }
+    if get(&slf.get().debug) {
+        return debug::traced_handle(py, parts);
+    }
+    let handle = handles::new_handle(py, parts)?;
+    if slf.get().running_thread().is_none() {
+        class::track(&handle);
+    }
+    Ok(handle)
 }
 
 /// `call_soon`.
@@ -156,9 +163,22 @@ fn schedule<'py>(
     } else {
         handles::new_timer_handle(py, when, given, parts)?
     };
-    let key = native.push_timer(py, when, Ref::new(handle.clone()));
+    Ok(enter_heap(slf, when, handle))
+}
+
+#[inline]
+fn enter_heap<'py>(
+    slf: &Bound<'py, EventLoop>,
+    when: f64,
+    handle: Bound<'py, TimerHandle>,
+) -> Bound<'py, PyAny> {
+    let native = slf.get();
+    let key = native.push_timer(slf.py(), when, Ref::new(handle.clone()));
     handle.enter_heap(key);
-    Ok(handle.into_any())
+    if native.running_thread().is_none() {
+        class::track(&handle);
+    }
+    handle.into_any()
 }
 
 /// The timer of an `asyncio.sleep(delay)`: its callback needs neither a context nor a tuple.
@@ -180,9 +200,7 @@ fn schedule_sleep<'py>(
     }
     native.check_closed()?;
     let handle = handles::new_sleep_handle(when, callback, future, slf.as_any())?;
-    let key = native.push_timer(py, when, Ref::new(handle.clone()));
-    handle.enter_heap(key);
-    Ok(Some(handle.into_any()))
+    Ok(Some(enter_heap(slf, when, handle)))
 }
 
 /// `Handle.cancel`.

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::call;
+use crate::errors;
 use crate::handles;
 use crate::loop_state::{EventLoop, get};
 use crate::names;
@@ -42,12 +43,12 @@ pub fn add<'py>(
         let mut interests = native.interests.borrow_mut(py);
         let kept = Ref::new(handle.clone());
         match direction {
-            Direction::Read => interests.set_reader(&poller, fd, kept)?,
-            Direction::Write => interests.set_writer(&poller, fd, kept)?,
+            Direction::Read => interests.set_reader(&poller, fd, kept),
+            Direction::Write => interests.set_writer(&poller, fd, kept),
         }
     };
     drop_lost(slf);
-    cancel(py, replaced)?;
+    cancel(py, replaced.map_err(|error| errors::os_error(py, &error))?)?;
     Ok(handle)
 }
 
@@ -64,11 +65,12 @@ pub fn remove(slf: &Bound<'_, EventLoop>, direction: Direction, file: &Bound<'_,
         let Some(poller) = poller else { return Ok(false) };
         let mut interests = native.interests.borrow_mut(py);
         match direction {
-            Direction::Read => interests.remove_reader(&poller, fd)?,
-            Direction::Write => interests.remove_writer(&poller, fd)?,
+            Direction::Read => interests.remove_reader(&poller, fd),
+            Direction::Write => interests.remove_writer(&poller, fd),
         }
     };
     drop_lost(slf);
+    let removed = removed.map_err(|error| errors::os_error(py, &error))?;
     let found = removed.is_some();
     cancel(py, removed)?;
     Ok(found)

@@ -11,13 +11,14 @@ use pyo3::{PyTypeInfo, intern};
 
 use super::run;
 use super::selector::EpollSelector;
+use crate::errors;
 use crate::loop_state::{EventLoop, get, set};
 use crate::names;
 
 /// The native part of a new loop of class `cls`.
 pub fn new(cls: &Bound<'_, PyType>) -> PyResult<EventLoop> {
     let py = cls.py();
-    let native = EventLoop::create()?;
+    let native = EventLoop::create().map_err(|error| errors::os_error(py, &error))?;
     let base = EventLoop::type_object(py);
     for (name, flag) in watched_methods(&native) {
         set(flag, !cls.getattr(name)?.is(&base.getattr(name)?));
@@ -46,6 +47,7 @@ pub fn run_forever(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let hooks = names::GET_ASYNCGEN_HOOKS.get(py)?.call0()?;
     let outcome = enter(slf).and_then(|()| run::until_stopped(slf));
     set(&native.stopping, false);
+    native.track_queues(py);
     native.set_running_thread(None);
     let left = leave(slf, &hooks);
     outcome.and(left)

@@ -92,13 +92,20 @@ fn poll(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
 pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Vec<Event>> {
     let Some(poller) = native.poller.borrow_mut(py).clone() else { return Ok(Vec::new()) };
     let mut events = native.events.borrow_mut(py).take().unwrap_or_else(Events::new);
+    events.reserve(native.interests.borrow_mut(py).len());
     let outcome = match timeout {
         Timeout::Zero => poller.wait(&mut events, timeout),
         Timeout::For(_) | Timeout::Forever => {
             handles::trim(py);
             native.wake.prepare_sleep();
+            set(&native.asleep, true);
+            // What was queued since the decision (a replaced `time()` lets other threads in) found the
+            // loop awake and did not interrupt this sleep. From here on the GIL is kept until it does.
+            let late = !native.ready.borrow_mut(py).is_empty() || get(&native.stopping);
+            let timeout = if late { Timeout::Zero } else { timeout };
             // SAFETY: the poll touches no Python object.
             let outcome = unsafe { runtime::without_gil(py, || poller.wait(&mut events, timeout)) };
+            set(&native.asleep, false);
             native.wake.awake();
             outcome
         }
@@ -111,7 +118,7 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
             py.check_signals()?;
             Ok(Vec::new())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(errors::os_error(py, &error)),
     }
 }
 
@@ -159,11 +166,14 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
 /// The next item; one that comes soon after it is fetched from memory meanwhile.
 #[inline]
 fn next_item(py: Python<'_>, native: &EventLoop) -> Option<Item> {
-    const AHEAD: usize = 3;
+    const AHEAD: usize = 4;
     let mut ready = native.ready.borrow_mut(py);
     let item = ready.pop();
     if let Some(later) = ready.peek(AHEAD) {
         runtime::prefetch(later.target());
+        if let Some(Item::Handle(handle) | Item::Due(handle)) = ready.peek(AHEAD / 2) {
+            handles::prefetch_context(handle);
+        }
     }
     item
 }

@@ -169,8 +169,8 @@ impl EpollSelector {
         };
         let (old_reader, old_writer, lost) = replaced;
         drop(lost);
-        drop(old_reader?);
-        drop(old_writer?);
+        drop(old_reader.map_err(|error| errors::os_error(py, &error))?);
+        drop(old_writer.map_err(|error| errors::os_error(py, &error))?);
         Ok(())
     }
 

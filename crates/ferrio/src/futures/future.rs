@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use ferrio_capi::{NativeClass, Slot, StateOf, Visit, runtime};
+use ferrio_capi::{NativeClass, Ref, Slot, StateOf, Visit, context, runtime};
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 
@@ -430,11 +430,16 @@ impl<'py> NativeFuture<'_, 'py> {
             if native.takes_items() {
                 let future = owned(self.object);
                 native.push(py, match waiter {
-                    Waiter::Task(task) => Item::Wakeup { task: ferrio_capi::Ref::new(task), future },
+                    Waiter::Task(task) => Item::Wakeup { task: Ref::new(task), future },
                     Waiter::Function(callback, context) => Item::Callback {
-                        callback: ferrio_capi::Ref::new(callback),
+                        callback: Ref::new(callback),
                         future,
-                        context: ferrio_capi::Ref::new(context),
+                        // CPython: call_soon(context=None) copies the current one.
+                        context: Ref::new(if context.is_none() {
+                            context::copy_current(py)?
+                        } else {
+                            context
+                        }),
                     },
                 });
                 return Ok(());

@@ -31,6 +31,7 @@ fn run_first_step<'py>(task: &Bound<'py, Task>, event_loop: &Bound<'py, PyAny>) 
         super::registry::insert(task)?;
     } else {
         drop(task.state().coro.take(py));
+        super::mirror::forget_coro(task);
     }
     outcome.and(current.map(drop))
 }

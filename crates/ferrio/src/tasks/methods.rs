@@ -205,6 +205,7 @@ fn report_destroyed(this: &Bound<'_, Task>) -> PyResult<()> {
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
     callbacks::set_wakeup_factory(wrapper::wakeup_callable);
+    super::mirror::locate(py)?;
     let members = future_methods::members::<Task>()
         .init::<Task, _>(init)
         .keywords::<Task, _>(c"cancel", cancel, c"Request that this task cancel itself.")

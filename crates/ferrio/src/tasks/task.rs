@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyString};
 use pyo3::{PyTypeInfo, ffi};
 
-use super::{registry, step};
+use super::{mirror, registry, step};
 use crate::futures::{AsFuture, FutureClass, FutureState};
 use crate::loop_state::{self, EventLoop};
 use crate::names;
@@ -76,6 +76,16 @@ impl NativeClass for Task {
 
     fn class() -> &'static Class<Self> {
         &TASK
+    }
+
+    fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
+        mirror::fields(object).into_iter().flatten().try_for_each(|field| visit.slot(field))
+    }
+
+    fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
+        for field in mirror::fields(object).into_iter().flatten() {
+            drop(field.take(py));
+        }
     }
 
     fn needs_finalizer(state: &TaskState) -> bool {
@@ -139,6 +149,7 @@ pub fn adopt<'py>(task: &Bound<'py, Task>, parts: Parts<'py>) -> PyResult<()> {
         Some(context) if !context.is_none() => context,
         _ => context::copy_current(py)?,
     };
+    mirror::fill(task, &parts.coro, &context);
     state.context.set(context);
     drop(state.waiter.take(py));
     state.future.must_cancel.set(false);
