@@ -1,5 +1,6 @@
 //! contextvars from native code. Reference: Include/cpython/context.h.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -21,8 +22,8 @@ pub fn is_context(object: &Bound<'_, PyAny>) -> bool {
 /// Runs `body` inside `context`, as `Context.run` does, without building its arguments.
 ///
 /// # Errors
-/// RuntimeError when the context is already entered, TypeError when it is not a context; `body` did
-/// not run then.
+/// RuntimeError when the context is already entered, what looking up `run` raises when it is not a
+/// context; `body` did not run then.
 #[inline]
 pub fn run_in<R>(context: &Bound<'_, PyAny>, body: impl FnOnce() -> R) -> PyResult<R> {
     if !is_context(context) {
@@ -38,10 +39,16 @@ pub fn run_in<R>(context: &Bound<'_, PyAny>, body: impl FnOnce() -> R) -> PyResu
     Ok(outcome)
 }
 
+/// CPython: Handle._run, which calls `context.run`.
 #[cold]
 fn not_a_context(object: &Bound<'_, PyAny>) -> PyErr {
-    let name = object.get_type().name().map(|name| name.to_string()).unwrap_or_default();
-    pyo3::exceptions::PyTypeError::new_err(format!("a Context was expected, got '{name}'"))
+    match object.getattr("run") {
+        Err(error) => error,
+        Ok(_) => {
+            let name = object.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+            PyTypeError::new_err(format!("a Context was expected, got '{name}'"))
+        }
+    }
 }
 
 /// Leaves the context on drop, also when `body` panics.
