@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use ferrio_capi::method::{Arguments, InitArguments, Members, Object};
 use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, State, Visit, context};
-use pyo3::exceptions::{PyAttributeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyDict, PyString};
 use pyo3::{PyTypeInfo, ffi, intern};
@@ -149,7 +149,9 @@ pub fn add_done_callback<'py, C: FutureClass>(
         return Err(errors::uninitialized());
     };
     let future = this.as_future();
-    future.state.ensure_alive()?;
+    if !future.state.event_loop.is_set() {
+        return Err(PyRuntimeError::new_err("uninitialized Future object"));
+    }
     let context = match context {
         Some(context) => context.clone(),
         None => context::copy_current(py)?,
@@ -225,11 +227,13 @@ fn get_callbacks<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
 }
 
 fn get_result<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    this.as_future().state.ensure_alive()?;
     let value = this.as_future().state.value(this.py(), Status::Result);
     Ok(value.unwrap_or_else(|| none(this.py())))
 }
 
 fn get_exception<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+    this.as_future().state.ensure_alive()?;
     let value = this.as_future().state.value(this.py(), Status::Exception);
     Ok(value.unwrap_or_else(|| none(this.py())))
 }
