@@ -3,7 +3,7 @@
 use ferrio_capi::{Ref, class};
 use ferrio_capi::method::Object;
 use ferrio_core::turn;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyTuple};
@@ -139,7 +139,17 @@ pub fn at<'py>(
         return Err(PyTypeError::new_err("when cannot be None"));
     }
     let given = (!when.is_exact_instance_of::<PyFloat>()).then(|| when.clone());
-    schedule(slf, "call_at", when.extract::<f64>()?, given, callback, args, context)
+    schedule(slf, "call_at", deadline(when)?, given, callback, args, context)
+}
+
+/// The time as the heap orders it. A number beyond all floats comes after, or before, all of them.
+fn deadline(when: &Bound<'_, PyAny>) -> PyResult<f64> {
+    match when.extract::<f64>() {
+        Err(error) if error.is_instance_of::<PyOverflowError>(when.py()) => {
+            Ok(if when.gt(0)? { f64::INFINITY } else { f64::NEG_INFINITY })
+        }
+        seconds => seconds,
+    }
 }
 
 #[inline]

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use ferrio_capi::{call as capi_call, context, handled, runtime};
 use ferrio_core::reactor::{Event, Events, Timeout};
 use ferrio_core::turn::{self, Poll};
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -44,7 +45,11 @@ pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let busy = get(&native.stopping) || !native.ready.borrow_mut(py).is_empty();
     let decision = match next_when {
         _ if busy => decide_busy(slf),
-        Some(when) => turn::decide_idle(when, call::now(slf)?),
+        Some(when) => {
+            let now = call::now(slf)?;
+            refuse_nan(when - now)?;
+            turn::decide_idle(when, now)
+        }
         None => Poll::Forever,
     };
     if decision != Poll::Skip {
@@ -54,6 +59,15 @@ pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
         queue_due_timers(slf, call::now(slf)? + CLOCK_RESOLUTION);
     }
     run_batch(slf)
+}
+
+/// Since 3.13 a NaN timeout reaches the selector, which rounds it up to an integer.
+/// CPython: BaseEventLoop._run_once, EpollSelector.select
+fn refuse_nan(timeout: f64) -> PyResult<()> {
+    if cfg!(Py_3_13) && timeout.is_nan() {
+        return Err(PyValueError::new_err("cannot convert float NaN to integer"));
+    }
+    Ok(())
 }
 
 /// A poll that could find nothing is skipped: nothing but the loop's own wake-up is watched, and no
