@@ -4,28 +4,49 @@
 import asyncio
 import sys
 from asyncio import _CoroutineLike
-from asyncio.events import _TaskFactory
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, TypeVar, TypeVarTuple, overload
+from selectors import SelectorKey
+from typing import Any, Self, TypeAlias, TypeVar, TypeVarTuple, final, overload
 
 from _typeshed import FileDescriptorLike
+from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
 _T_co = TypeVar("_T_co", covariant=True)
 _Ts = TypeVarTuple("_Ts")
 
+_HandlePair: TypeAlias = tuple[asyncio.Handle | None, asyncio.Handle | None]
+
+__all__ = [
+    "EpollSelector",
+    "EventLoop",
+    "Future",
+    "Handle",
+    "Task",
+    "TimerHandle",
+    "build_info",
+    "sleep",
+]
+
 def build_info() -> dict[str, str]: ...
 @overload
-def sleep(delay: float) -> Awaitable[None]: ...
+def sleep(delay: float) -> Coroutine[Any, Any, None]: ...
 @overload
-def sleep(delay: float, result: _T) -> Awaitable[_T]: ...
+def sleep(delay: float, result: _T) -> Coroutine[Any, Any, _T]: ...
 
+@disjoint_base
 class Future(asyncio.Future[_T]): ...
+
+@disjoint_base
 class Task(asyncio.Task[_T_co]): ...
+
 class Handle(asyncio.Handle): ...
+
+@disjoint_base
 class TimerHandle(asyncio.TimerHandle): ...
 
+@disjoint_base
 class EventLoop:
     # Running
     def run_forever(self) -> None: ...
@@ -85,21 +106,29 @@ class EventLoop:
             context: Context | None = None,
         ) -> asyncio.Task[_T]: ...
 
-    def set_task_factory(self, factory: _TaskFactory | None) -> None: ...
-    def get_task_factory(self) -> _TaskFactory | None: ...
+    # Signals. Readers, writers and everything else are inherited by ferrio.EventLoop.
+    def add_signal_handler(
+        self,
+        sig: int,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+    ) -> None: ...
+    def remove_signal_handler(self, sig: int) -> bool: ...
+    def _live_tasks(self) -> list[Task[Any]]: ...
 
-    # Readiness
-    def add_reader(
-        self,
-        fd: FileDescriptorLike,
-        callback: Callable[[*_Ts], Any],
-        *args: *_Ts,
-    ) -> None: ...
-    def remove_reader(self, fd: FileDescriptorLike) -> bool: ...
-    def add_writer(
-        self,
-        fd: FileDescriptorLike,
-        callback: Callable[[*_Ts], Any],
-        *args: *_Ts,
-    ) -> None: ...
-    def remove_writer(self, fd: FileDescriptorLike) -> bool: ...
+# loop._selector: what asyncio's inherited code asks of a selector.
+@final
+class EpollSelector:
+    def __new__(cls, event_loop: EventLoop) -> Self: ...
+    def get_map(self) -> dict[int, SelectorKey]: ...
+    def get_key(self, fileobj: FileDescriptorLike) -> SelectorKey: ...
+    def register(
+        self, fileobj: FileDescriptorLike, events: int, data: _HandlePair | None = None
+    ) -> SelectorKey: ...
+    def modify(
+        self, fileobj: FileDescriptorLike, events: int, data: _HandlePair | None = None
+    ) -> SelectorKey: ...
+    def unregister(self, fileobj: FileDescriptorLike) -> SelectorKey: ...
+    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...

@@ -1,6 +1,7 @@
 """The loop class: the Rust engine first, the interpreter's own selector loop behind it."""
 
 import asyncio
+import selectors
 
 from ferrio import _ferrio, _live_tasks
 
@@ -14,9 +15,11 @@ class EventLoop(_ferrio.EventLoop, asyncio.SelectorEventLoop):
 
     __module__ = "ferrio"
 
-    def __init__(self) -> None:
-        # The inherited code wants a selector; the one it gets answers from the native reactor.
-        super().__init__(_ferrio.EpollSelector(self))
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        # The inherited code wants a selector; the one it gets answers from the native reactor. A
+        # selector of the caller's own is polled in its place, as stock does.
+        native = selector is None
+        super().__init__(_ferrio.EpollSelector(self) if native else selector)  # type: ignore[arg-type]
         _live_tasks.add_loop(self)
 
 

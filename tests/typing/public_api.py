@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import Any, assert_type
 
 import ferrio
@@ -10,7 +10,9 @@ import ferrio
 
 async def answer() -> int:
     await ferrio.sleep(0)
-    assert_type(ferrio.sleep(0.1), Awaitable[None])
+    nap = ferrio.sleep(0.1)
+    assert_type(nap, Coroutine[Any, Any, None])
+    await nap
     assert_type(await ferrio.sleep(0.1, "later"), str)
     return 42
 

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::call;
+use super::lifecycle::inherited;
 use crate::errors;
 use crate::handles;
 use crate::loop_state::{EventLoop, get};
@@ -20,6 +21,24 @@ use crate::names;
 pub enum Direction {
     Read,
     Write,
+}
+
+impl Direction {
+    /// The inherited method that registers with the selector that somebody put into `_selector`.
+    fn add_method(self) -> &'static str {
+        match self {
+            Self::Read => "_add_reader",
+            Self::Write => "_add_writer",
+        }
+    }
+
+    /// The inherited method that undoes it.
+    fn remove_method(self) -> &'static str {
+        match self {
+            Self::Read => "_remove_reader",
+            Self::Write => "_remove_writer",
+        }
+    }
 }
 
 /// `_add_reader`, `_add_writer`: a second one replaces the first.
@@ -33,6 +52,11 @@ pub fn add<'py>(
     let py = slf.py();
     let native = slf.get();
     native.check_closed()?;
+    if get(&native.selector_replaced) {
+        let mut all = vec![file.clone(), callback.clone()];
+        all.extend(args.iter());
+        return inherited(slf)?.call_method1(direction.add_method(), PyTuple::new(py, all)?);
+    }
     let handle = call::make_handle(slf, callback, args, None)?;
     ferrio_capi::class::track(&handle);
     let handle = handle.into_any();
@@ -58,6 +82,9 @@ pub fn remove(slf: &Bound<'_, EventLoop>, direction: Direction, file: &Bound<'_,
     let native = slf.get();
     if get(&native.closed) {
         return Ok(false);
+    }
+    if get(&native.selector_replaced) {
+        return inherited(slf)?.call_method1(direction.remove_method(), (file,))?.extract();
     }
     let Ok(fd) = descriptor(file) else { return Ok(false) };
     let removed = {
