@@ -10,8 +10,7 @@ import ferrio
 
 async def answer() -> int:
     await ferrio.sleep(0)
-    nap = ferrio.sleep(0.1)
-    assert_type(nap, Coroutine[Any, Any, None])
+    nap: Coroutine[Any, Any, None] = ferrio.sleep(0.1)
     await nap
     assert_type(await ferrio.sleep(0.1, "later"), str)
     return 42

@@ -16,6 +16,8 @@ use pyo3::prelude::*;
 mod _ferrio {
     use std::collections::BTreeMap;
 
+    use ferrio_capi::bound_function::BoundFunction;
+    use ferrio_capi::function_of;
     use pyo3::PyTypeInfo;
     use pyo3::prelude::*;
 
@@ -36,6 +38,14 @@ mod _ferrio {
         ])
     }
 
+    /// Panics, so that a test can see a panic become an exception. It goes through the same border as
+    /// every native method (`capi::trampoline`).
+    fn panic<'py>(_: &Bound<'py, PyAny>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        panic!("{message}")
+    }
+
+    static PANIC: BoundFunction = BoundFunction::new(c"_panic", function_of!(panic));
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
@@ -48,6 +58,7 @@ mod _ferrio {
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
         crate::tasks::sleep::create(py)?;
+        module.setattr("_panic", PANIC.bind(module.as_any())?)?;
         module.add("Handle", crate::handles::Handle::type_object(py))?;
         module.add("TimerHandle", crate::handles::TimerHandle::type_object(py))?;
         module.add("Future", crate::futures::Future::type_object(py))?;
