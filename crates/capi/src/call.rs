@@ -14,7 +14,8 @@ pub fn call_tuple<'py>(
     unsafe {
         let items = (&raw mut (*args.as_ptr().cast::<ffi::PyTupleObject>()).ob_item).cast();
         let count = ffi::PyTuple_GET_SIZE(args.as_ptr()) as usize;
-        let result = ffi::PyObject_Vectorcall(callable.as_ptr(), items, count, std::ptr::null_mut());
+        let result =
+            ffi::PyObject_Vectorcall(callable.as_ptr(), items, count, std::ptr::null_mut());
         Bound::from_owned_ptr_or_err(callable.py(), result)
     }
 }

@@ -180,8 +180,7 @@ impl<C: NativeClass> Class<C> {
     pub fn cast_exact<'a, 'py>(&self, object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, C>> {
         // SAFETY: reading the type of a live object, then a cast that the comparison proves.
         unsafe {
-            (ffi::Py_TYPE(object.as_ptr()) == self.type_ptr())
-                .then(|| object.cast_unchecked::<C>())
+            (ffi::Py_TYPE(object.as_ptr()) == self.type_ptr()).then(|| object.cast_unchecked::<C>())
         }
     }
 
@@ -222,7 +221,10 @@ impl<C: NativeClass> Class<C> {
         // SAFETY: exact instances hold a State at the offset; zero is its empty value. PyObject_Init
         // restores the header (and the type's reference); the GC head was left untracked.
         unsafe {
-            object.cast::<u8>().add(offset).write_bytes(0, size_of::<C::State>());
+            object
+                .cast::<u8>()
+                .add(offset)
+                .write_bytes(0, size_of::<C::State>());
             ffi::PyObject_Init(object, self.type_ptr());
             if C::TRACKED {
                 ffi::PyObject_GC_Track(object.cast());
@@ -280,8 +282,7 @@ impl<C: NativeClass> Class<C> {
         ];
         slots.extend(extra);
         slots.push(slot(0, std::ptr::null_mut()));
-        let flags =
-            ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
+        let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
         let mut spec = ffi::PyType_Spec {
             name: name.as_ptr(),
             basicsize: size,
@@ -295,15 +296,12 @@ impl<C: NativeClass> Class<C> {
         let made = unsafe {
             Bound::from_owned_ptr_or_err(
                 py,
-                ffi::PyType_FromModuleAndSpec(
-                    std::ptr::null_mut(),
-                    &raw mut spec,
-                    bases.as_ptr(),
-                ),
+                ffi::PyType_FromModuleAndSpec(std::ptr::null_mut(), &raw mut spec, bases.as_ptr()),
             )
         }?;
         // The reference is given to the static: the type lives as long as the process.
-        self.type_object.store(made.into_ptr().cast(), Ordering::Relaxed);
+        self.type_object
+            .store(made.into_ptr().cast(), Ordering::Relaxed);
         Ok(())
     }
 }
@@ -337,7 +335,10 @@ pub fn track_if_shared<C: NativeClass>(object: &Bound<'_, C>) {
 /// One entry of a type's slot table.
 #[must_use]
 pub fn slot(id: c_int, function: *mut c_void) -> ffi::PyType_Slot {
-    ffi::PyType_Slot { slot: id, pfunc: function }
+    ffi::PyType_Slot {
+        slot: id,
+        pfunc: function,
+    }
 }
 
 unsafe extern "C" fn new<C: NativeClass>(

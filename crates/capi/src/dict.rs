@@ -28,7 +28,11 @@ pub fn discard_item(dict: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult
         return Ok(());
     }
     let error = PyErr::fetch(dict.py());
-    if error.is_instance_of::<pyo3::exceptions::PyKeyError>(dict.py()) { Ok(()) } else { Err(error) }
+    if error.is_instance_of::<pyo3::exceptions::PyKeyError>(dict.py()) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 /// `dict.get(key)` for an exact dict.

@@ -25,7 +25,12 @@ pub struct Members {
 
 impl std::fmt::Debug for Members {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Members({} methods, {} properties)", self.methods.len(), self.getset.len())
+        write!(
+            out,
+            "Members({} methods, {} properties)",
+            self.methods.len(),
+            self.getset.len()
+        )
     }
 }
 
@@ -35,7 +40,12 @@ impl std::fmt::Debug for Members {
 /// A value of `F` exists: the table builders take one as proof.
 #[inline]
 unsafe fn the<F: Copy>() -> F {
-    const { assert!(size_of::<F>() == 0, "only functions and closures without captures") };
+    const {
+        assert!(
+            size_of::<F>() == 0,
+            "only functions and closures without captures"
+        )
+    };
     // SAFETY: reading a zero-sized value touches no memory, and the caller proves that one exists.
     unsafe { std::ptr::NonNull::<F>::dangling().read() }
 }
@@ -53,7 +63,12 @@ unsafe fn this<'a, 'py, C>(py: Python<'py>, object: &'a *mut ffi::PyObject) -> &
 impl Members {
     /// A method without arguments.
     #[must_use]
-    pub fn noargs<C: PyTypeInfo, F>(mut self, name: &'static CStr, _f: F, doc: &'static CStr) -> Self
+    pub fn noargs<C: PyTypeInfo, F>(
+        mut self,
+        name: &'static CStr,
+        _f: F,
+        doc: &'static CStr,
+    ) -> Self
     where
         F: for<'py> Fn(&Bound<'py, C>) -> Object<'py> + Copy,
     {
@@ -67,8 +82,11 @@ impl Members {
             // SAFETY: called by CPython with an instance; F was proven by `noargs`.
             unsafe { guard_object(|py| the::<F>()(this::<C>(py, &object))) }
         }
-        let function = ffi::PyMethodDefPointer { PyCFunction: call::<C, F> };
-        self.methods.push(method(name, function, ffi::METH_NOARGS, doc));
+        let function = ffi::PyMethodDefPointer {
+            PyCFunction: call::<C, F>,
+        };
+        self.methods
+            .push(method(name, function, ffi::METH_NOARGS, doc));
         self
     }
 
@@ -90,7 +108,9 @@ impl Members {
                 guard_object(|py| the::<F>()(this::<C>(py, &object), Bound::ref_from_ptr(py, &arg)))
             }
         }
-        let function = ffi::PyMethodDefPointer { PyCFunction: call::<C, F> };
+        let function = ffi::PyMethodDefPointer {
+            PyCFunction: call::<C, F>,
+        };
         self.methods.push(method(name, function, ffi::METH_O, doc));
         self
     }
@@ -124,17 +144,31 @@ impl Members {
                 })
             }
         }
-        let function = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: call::<C, F> };
-        self.methods.push(method(name, function, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, doc));
+        let function = ffi::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: call::<C, F>,
+        };
+        self.methods.push(method(
+            name,
+            function,
+            ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+            doc,
+        ));
         self
     }
 
     /// `__class_getitem__`: the generic alias, as every asyncio class gives.
     #[must_use]
     pub fn class_getitem(mut self) -> Self {
-        let function = ffi::PyMethodDefPointer { PyCFunction: ffi::Py_GenericAlias };
+        let function = ffi::PyMethodDefPointer {
+            PyCFunction: ffi::Py_GenericAlias,
+        };
         let flags = ffi::METH_O | ffi::METH_CLASS;
-        self.methods.push(method(c"__class_getitem__", function, flags, c"See PEP 585"));
+        self.methods.push(method(
+            c"__class_getitem__",
+            function,
+            flags,
+            c"See PEP 585",
+        ));
         self
     }
 
@@ -171,7 +205,8 @@ impl Members {
                 })
             }
         }
-        self.getset.push(property(name, getter::<C, F>, Some(set::<C, G>)));
+        self.getset
+            .push(property(name, getter::<C, F>, Some(set::<C, G>)));
         self
     }
 
@@ -236,8 +271,10 @@ impl Members {
                 })
             }
         }
-        self.slots.push(slot(ffi::Py_tp_iternext, call::<C, F> as *mut c_void));
-        self.slots.push(slot(ffi::Py_am_send, send::<C, F> as *mut c_void));
+        self.slots
+            .push(slot(ffi::Py_tp_iternext, call::<C, F> as *mut c_void));
+        self.slots
+            .push(slot(ffi::Py_am_send, send::<C, F> as *mut c_void));
         self
     }
 
@@ -266,7 +303,8 @@ impl Members {
                 })
             }
         }
-        self.slots.push(slot(ffi::Py_tp_init, call::<C, F> as *mut c_void));
+        self.slots
+            .push(slot(ffi::Py_tp_init, call::<C, F> as *mut c_void));
         self
     }
 
@@ -296,14 +334,16 @@ impl Members {
                 }
             }
         }
-        self.slots.push(slot(ffi::Py_tp_finalize, call::<C, F> as *mut c_void));
+        self.slots
+            .push(slot(ffi::Py_tp_finalize, call::<C, F> as *mut c_void));
         self
     }
 
     /// The type's `__doc__`.
     #[must_use]
     pub fn doc(mut self, doc: &'static CStr) -> Self {
-        self.slots.push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
+        self.slots
+            .push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
         self
     }
 
@@ -376,7 +416,12 @@ pub struct Arguments<'a, 'py> {
 
 impl std::fmt::Debug for Arguments<'_, '_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Arguments({} positional of {})", self.positional, self.items.len())
+        write!(
+            out,
+            "Arguments({} positional of {})",
+            self.positional,
+            self.items.len()
+        )
     }
 }
 
@@ -392,10 +437,23 @@ impl<'a, 'py> Arguments<'a, 'py> {
         let positional = positional as usize;
         // SAFETY: `names` is null or a tuple with one name for each value after the positional ones.
         unsafe {
-            let named = if names.is_null() { 0 } else { ffi::PyTuple_GET_SIZE(names) as usize };
+            let named = if names.is_null() {
+                0
+            } else {
+                ffi::PyTuple_GET_SIZE(names) as usize
+            };
             let total = positional + named;
-            let items = if total == 0 { &[] } else { std::slice::from_raw_parts(items, total) };
-            Self { py, items, positional, names }
+            let items = if total == 0 {
+                &[]
+            } else {
+                std::slice::from_raw_parts(items, total)
+            };
+            Self {
+                py,
+                items,
+                positional,
+                names,
+            }
         }
     }
 
@@ -442,7 +500,9 @@ impl<'a, 'py> Arguments<'a, 'py> {
         names: [&str; N],
     ) -> PyResult<[Option<&'a Bound<'py, PyAny>>; N]> {
         let mut values = [None; N];
-        let Some(given) = self.names() else { return Ok(values) };
+        let Some(given) = self.names() else {
+            return Ok(values);
+        };
         for (index, name) in given.cast::<PyTuple>()?.iter_borrowed().enumerate() {
             let name = name.cast::<PyString>()?;
             let name = name.to_str()?;
@@ -468,7 +528,9 @@ impl<'a, 'py> Arguments<'a, 'py> {
     #[must_use]
     pub fn value(&self, index: usize) -> Option<&'a Bound<'py, PyAny>> {
         // SAFETY: the call in progress keeps its arguments alive.
-        self.items.get(index).map(|item| unsafe { Bound::ref_from_ptr(self.py, item) })
+        self.items
+            .get(index)
+            .map(|item| unsafe { Bound::ref_from_ptr(self.py, item) })
     }
 }
 

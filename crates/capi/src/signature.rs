@@ -34,7 +34,11 @@ impl<const N: usize> Signature<N> {
         arguments: &Arguments<'a, 'py>,
     ) -> PyResult<[Option<&'a Bound<'py, PyAny>>; N]> {
         let mut values = [None; N];
-        if self.fill(arguments, &mut values) { Ok(values) } else { Err(self.complain(arguments)) }
+        if self.fill(arguments, &mut values) {
+            Ok(values)
+        } else {
+            Err(self.complain(arguments))
+        }
     }
 
     fn fill<'a, 'py>(
@@ -50,9 +54,13 @@ impl<const N: usize> Signature<N> {
             *value = arguments.value(index);
         }
         if let Some(names) = arguments.names() {
-            let Ok(names) = names.cast_into::<PyTuple>() else { return false };
+            let Ok(names) = names.cast_into::<PyTuple>() else {
+                return false;
+            };
             for (index, name) in names.iter_borrowed().enumerate() {
-                let Some(place) = self.place(name.to_owned()) else { return false };
+                let Some(place) = self.place(name.to_owned()) else {
+                    return false;
+                };
                 if values[place].is_some() {
                     return false;
                 }
@@ -65,7 +73,9 @@ impl<const N: usize> Signature<N> {
     fn place(&self, name: Bound<'_, PyAny>) -> Option<usize> {
         let name = name.cast_into::<PyString>().ok()?;
         let name = name.to_str().ok()?;
-        self.names.iter().position(|known| !known.is_empty() && known.to_bytes() == name.as_bytes())
+        self.names
+            .iter()
+            .position(|known| !known.is_empty() && known.to_bytes() == name.as_bytes())
     }
 
     #[cold]
@@ -81,9 +91,12 @@ impl<const N: usize> Signature<N> {
                     keywords.set_item(name?, arguments.value(given + index))?;
                 }
             }
-            self.parse_with_cpython(args.as_any(), Some(keywords.as_any())).map(drop)
+            self.parse_with_cpython(args.as_any(), Some(keywords.as_any()))
+                .map(drop)
         };
-        build().err().unwrap_or_else(|| PyTypeError::new_err("invalid arguments"))
+        build()
+            .err()
+            .unwrap_or_else(|| PyTypeError::new_err("invalid arguments"))
     }
 
     /// The values of an `__init__` call.

@@ -4,8 +4,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pyo3::exceptions::PySystemError;
 use pyo3::ffi;
-use pyo3::panic::PanicException;
 use pyo3::prelude::*;
 
 /// Runs a slot's or a method's body and leaves its error set in the interpreter.
@@ -48,5 +48,7 @@ fn panic_error(payload: &(dyn Any + Send)) -> PyErr {
         .cloned()
         .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
         .unwrap_or_else(|| "panic from Rust code".to_owned());
-    PanicException::new_err((text,))
+    // Not PyO3's PanicException: that one unwinds again as soon as Rust code receives it, so a panic
+    // in one callback would end the loop.
+    PySystemError::new_err(format!("Rust panic: {text}"))
 }

@@ -172,7 +172,10 @@ fn replay(acts: Vec<Act>) {
             }
             Act::Cancel(index) if !keys.is_empty() => {
                 let id = index % keys.len();
-                assert_eq!(timers.cancel(keys[id], |payload| *payload == id), model.cancel(id).then_some(id));
+                assert_eq!(
+                    timers.cancel(keys[id], |payload| *payload == id),
+                    model.cancel(id).then_some(id)
+                );
             }
             Act::Cancel(_) => {}
             Act::Turn(end_time) => {

@@ -107,11 +107,15 @@ impl NativeClass for Handle {
     }
 
     fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
-        COMMON_SLOTS.iter().try_for_each(|member| visit.slot(slot_of(member, object)))
+        COMMON_SLOTS
+            .iter()
+            .try_for_each(|member| visit.slot(slot_of(member, object)))
     }
 
     fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
-        COMMON_SLOTS.iter().for_each(|member| drop(slot_of(member, object).take(py)));
+        COMMON_SLOTS
+            .iter()
+            .for_each(|member| drop(slot_of(member, object).take(py)));
     }
 }
 
@@ -153,8 +157,15 @@ pub fn trim(py: Python<'_>) {
     TIMER_HANDLE.trim(py, KEPT_WHEN_IDLE);
 }
 
-static COMMON_SLOTS: [&Member; 7] =
-    [&CALLBACK, &ARGS, &CONTEXT, &LOOP, &CANCELLED, &REPR, &SOURCE_TRACEBACK];
+static COMMON_SLOTS: [&Member; 7] = [
+    &CALLBACK,
+    &ARGS,
+    &CONTEXT,
+    &LOOP,
+    &CANCELLED,
+    &REPR,
+    &SOURCE_TRACEBACK,
+];
 
 /// A slot of a handle.
 fn slot_of<'a>(member: &Member, handle: *mut ffi::PyObject) -> &'a Slot {
@@ -314,7 +325,11 @@ pub fn new_sleep_handle<'py>(
 }
 
 // CPython: Handle.__init__
-fn fill<'py, H: AnyHandle<'py>>(py: Python<'py>, handle: &H, parts: Parts<'_, 'py>) -> PyResult<()> {
+fn fill<'py, H: AnyHandle<'py>>(
+    py: Python<'py>,
+    handle: &H,
+    parts: Parts<'_, 'py>,
+) -> PyResult<()> {
     let context = match parts.context {
         Some(context) if !context.is_none() => context,
         _ => context::copy_current(py)?,
@@ -373,7 +388,9 @@ pub fn as_handle<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py
 
 /// `object` as a TimerHandle when it is exactly one.
 #[inline]
-pub fn as_timer_handle<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, TimerHandle>> {
+pub fn as_timer_handle<'a, 'py>(
+    object: &'a Bound<'py, PyAny>,
+) -> Option<&'a Bound<'py, TimerHandle>> {
     TIMER_HANDLE.cast_exact(object)
 }
 
@@ -392,7 +409,10 @@ fn get_args<'py>(this: &Bound<'py, TimerHandle>) -> Object<'py> {
     }
 }
 
-fn set_args<'py>(this: &Bound<'py, TimerHandle>, value: Option<&Bound<'py, PyAny>>) -> PyResult<()> {
+fn set_args<'py>(
+    this: &Bound<'py, TimerHandle>,
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
     this.args().replace(this.py(), value.cloned());
     Ok(())
 }
@@ -413,7 +433,10 @@ fn set_context<'py>(
     Ok(())
 }
 
-fn set_when<'py>(this: &Bound<'py, TimerHandle>, value: Option<&Bound<'py, PyAny>>) -> PyResult<()> {
+fn set_when<'py>(
+    this: &Bound<'py, TimerHandle>,
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
     let Some(value) = value else {
         return Err(PyAttributeError::new_err("_when"));
     };

@@ -33,14 +33,24 @@ mod _ferrio {
     fn build_info() -> BTreeMap<&'static str, &'static str> {
         BTreeMap::from([
             ("version", env!("CARGO_PKG_VERSION")),
-            ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
+            (
+                "profile",
+                if cfg!(debug_assertions) {
+                    "debug"
+                } else {
+                    "release"
+                },
+            ),
             ("reactor", "epoll"),
         ])
     }
 
     /// Panics, so that a test can see a panic become an exception. It goes through the same border as
     /// every native method (`capi::trampoline`).
-    fn panic<'py>(_: &Bound<'py, PyAny>, message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn panic<'py>(
+        _: &Bound<'py, PyAny>,
+        message: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         panic!("{message}")
     }
 

@@ -14,7 +14,11 @@ pub struct Imported {
 
 impl Imported {
     const fn new(module: &'static str, attribute: &'static str) -> Self {
-        Self { module, attribute, object: PyOnceLock::new() }
+        Self {
+            module,
+            attribute,
+            object: PyOnceLock::new(),
+        }
     }
 
     /// The object.
@@ -95,7 +99,9 @@ pub fn context_keyword(py: Python<'_>) -> &Bound<'_, PyTuple> {
     NAMES
         .get_or_init(py, || {
             let name = PyString::intern(py, "context");
-            PyTuple::new(py, [name]).expect("a tuple of one string needs only memory").unbind()
+            PyTuple::new(py, [name])
+                .expect("a tuple of one string needs only memory")
+                .unbind()
         })
         .bind(py)
 }

@@ -1,7 +1,7 @@
 //! `call_soon` and its relatives: from a callback to a handle in a queue.
 
-use ferrio_capi::{Ref, class};
 use ferrio_capi::method::Object;
+use ferrio_capi::{Ref, class};
 use ferrio_core::turn;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::intern;
@@ -23,7 +23,12 @@ pub fn make_handle<'py>(
     context: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, Handle>> {
     let py = slf.py();
-    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
+    let parts = Parts {
+        callback,
+        args,
+        event_loop: slf.as_any(),
+        context,
+    };
     if get(&slf.get().debug) {
         return debug::traced_handle(py, parts);
     }
@@ -124,7 +129,11 @@ pub fn later<'py>(
     keywords.set_item(intern!(py, "context"), context)?;
     let mut all = vec![when, callback.clone()];
     all.extend(args.iter());
-    slf.call_method(intern!(py, "call_at"), PyTuple::new(py, all)?, Some(&keywords))
+    slf.call_method(
+        intern!(py, "call_at"),
+        PyTuple::new(py, all)?,
+        Some(&keywords),
+    )
 }
 
 /// `call_at`.
@@ -139,15 +148,25 @@ pub fn at<'py>(
         return Err(PyTypeError::new_err("when cannot be None"));
     }
     let given = (!when.is_exact_instance_of::<PyFloat>()).then(|| when.clone());
-    schedule(slf, "call_at", deadline(when)?, given, callback, args, context)
+    schedule(
+        slf,
+        "call_at",
+        deadline(when)?,
+        given,
+        callback,
+        args,
+        context,
+    )
 }
 
 /// The time as the heap orders it. A number beyond all floats comes after, or before, all of them.
 fn deadline(when: &Bound<'_, PyAny>) -> PyResult<f64> {
     match when.extract::<f64>() {
-        Err(error) if error.is_instance_of::<PyOverflowError>(when.py()) => {
-            Ok(if when.gt(0)? { f64::INFINITY } else { f64::NEG_INFINITY })
-        }
+        Err(error) if error.is_instance_of::<PyOverflowError>(when.py()) => Ok(if when.gt(0)? {
+            f64::INFINITY
+        } else {
+            f64::NEG_INFINITY
+        }),
         seconds => seconds,
     }
 }
@@ -165,7 +184,12 @@ fn schedule<'py>(
     let py = slf.py();
     let native = slf.get();
     native.check_closed()?;
-    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
+    let parts = Parts {
+        callback,
+        args,
+        event_loop: slf.as_any(),
+        context,
+    };
     let handle = if get(&native.debug) {
         native.check_thread()?;
         debug::check_callback(callback, method)?;
@@ -201,7 +225,10 @@ fn schedule_sleep<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = slf.py();
     let native = slf.get();
-    if args.len() != 2 || get(&native.debug) || !callback.is(names::SET_RESULT_UNLESS_CANCELLED.get(py)?) {
+    if args.len() != 2
+        || get(&native.debug)
+        || !callback.is(names::SET_RESULT_UNLESS_CANCELLED.get(py)?)
+    {
         return Ok(None);
     }
     let (future, result) = (args.get_item(0)?, args.get_item(1)?);
@@ -254,9 +281,14 @@ fn take_out_of_heap(native: &Bound<'_, EventLoop>, handle: &Bound<'_, TimerHandl
 }
 
 /// Debug mode keeps the handle's repr from before the callback is forgotten. CPython: Handle.cancel
-fn keep_repr_in_debug<'py, H: AnyHandle<'py>>(handle: &H, object: &Bound<'py, PyAny>) -> PyResult<()> {
+fn keep_repr_in_debug<'py, H: AnyHandle<'py>>(
+    handle: &H,
+    object: &Bound<'py, PyAny>,
+) -> PyResult<()> {
     let py = object.py();
-    let Some(event_loop) = handle.event_loop().get(py) else { return Ok(()) };
+    let Some(event_loop) = handle.event_loop().get(py) else {
+        return Ok(());
+    };
     if loop_state::is_debug(&event_loop)? {
         handle.kept_repr().set(debug::cancelled_repr(object)?);
     }

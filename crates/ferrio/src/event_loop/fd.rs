@@ -77,19 +77,29 @@ pub fn add<'py>(
 }
 
 /// `_remove_reader`, `_remove_writer`: whether there was one.
-pub fn remove(slf: &Bound<'_, EventLoop>, direction: Direction, file: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub fn remove(
+    slf: &Bound<'_, EventLoop>,
+    direction: Direction,
+    file: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
     let py = slf.py();
     let native = slf.get();
     if get(&native.closed) {
         return Ok(false);
     }
     if get(&native.selector_replaced) {
-        return inherited(slf)?.call_method1(direction.remove_method(), (file,))?.extract();
+        return inherited(slf)?
+            .call_method1(direction.remove_method(), (file,))?
+            .extract();
     }
-    let Ok(fd) = descriptor(file) else { return Ok(false) };
+    let Ok(fd) = descriptor(file) else {
+        return Ok(false);
+    };
     let removed = {
         let poller = native.poller.borrow_mut(py).clone();
-        let Some(poller) = poller else { return Ok(false) };
+        let Some(poller) = poller else {
+            return Ok(false);
+        };
         let mut interests = native.interests.borrow_mut(py);
         match direction {
             Direction::Read => interests.remove_reader(&poller, fd),
@@ -122,20 +132,37 @@ fn cancel(py: Python<'_>, handle: Option<Ref>) -> PyResult<()> {
 fn descriptor(file: &Bound<'_, PyAny>) -> PyResult<BorrowedFd<'static>> {
     let fd: RawFd = match file.extract() {
         Ok(fd) if fd >= 0 => fd,
-        _ => names::FILEOBJ_TO_FD.get(file.py())?.call1((file,))?.extract()?,
+        _ => names::FILEOBJ_TO_FD
+            .get(file.py())?
+            .call1((file,))?
+            .extract()?,
     };
-    runtime::borrow_fd(fd).ok_or_else(|| PyValueError::new_err(format!("Invalid file descriptor: {fd}")))
+    runtime::borrow_fd(fd)
+        .ok_or_else(|| PyValueError::new_err(format!("Invalid file descriptor: {fd}")))
 }
 
 /// Queues the handles of a descriptor that is ready; one that was cancelled is removed instead.
 /// CPython: BaseSelectorEventLoop._process_events
-pub fn dispatch(slf: &Bound<'_, EventLoop>, fd: RawFd, readable: bool, writable: bool) -> PyResult<()> {
+pub fn dispatch(
+    slf: &Bound<'_, EventLoop>,
+    fd: RawFd,
+    readable: bool,
+    writable: bool,
+) -> PyResult<()> {
     let py = slf.py();
     let (reader, writer) = {
         let interests = slf.get().interests.borrow_mut(py);
         let bind = |handle: &Ref| handle.bind(py);
-        let reader = if readable { interests.reader(fd).map(bind) } else { None };
-        let writer = if writable { interests.writer(fd).map(bind) } else { None };
+        let reader = if readable {
+            interests.reader(fd).map(bind)
+        } else {
+            None
+        };
+        let writer = if writable {
+            interests.writer(fd).map(bind)
+        } else {
+            None
+        };
         (reader, writer)
     };
     for (direction, handle) in [(Direction::Read, reader), (Direction::Write, writer)] {
@@ -143,7 +170,8 @@ pub fn dispatch(slf: &Bound<'_, EventLoop>, fd: RawFd, readable: bool, writable:
         if is_cancelled(&handle)? {
             remove(slf, direction, fd.into_pyobject(py)?.as_any())?;
         } else {
-            slf.get().push(py, crate::loop_state::Item::Handle(Ref::new(handle)));
+            slf.get()
+                .push(py, crate::loop_state::Item::Handle(Ref::new(handle)));
         }
     }
     Ok(())
@@ -152,6 +180,8 @@ pub fn dispatch(slf: &Bound<'_, EventLoop>, fd: RawFd, readable: bool, writable:
 fn is_cancelled(handle: &Bound<'_, PyAny>) -> PyResult<bool> {
     match handles::as_handle(handle) {
         Some(handle) => Ok(handles::AnyHandle::is_cancelled(handle)),
-        None => handle.getattr(intern!(handle.py(), "_cancelled"))?.is_truthy(),
+        None => handle
+            .getattr(intern!(handle.py(), "_cancelled"))?
+            .is_truthy(),
     }
 }

@@ -19,21 +19,28 @@ fn call_soon<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py>
 }
 
 fn call_soon_threadsafe<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let (callback, rest, context) = callback_and_rest("EventLoop.call_soon_threadsafe", &arguments)?;
+    let (callback, rest, context) =
+        callback_and_rest("EventLoop.call_soon_threadsafe", &arguments)?;
     call::soon_threadsafe(slf, callback, rest, context)
 }
 
 fn call_later<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let (delay, callback, rest, context) = time_and_callback("EventLoop.call_later", "delay", &arguments)?;
+    let (delay, callback, rest, context) =
+        time_and_callback("EventLoop.call_later", "delay", &arguments)?;
     call::later(slf, delay, callback, rest, context)
 }
 
 fn call_at<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let (when, callback, rest, context) = time_and_callback("EventLoop.call_at", "when", &arguments)?;
+    let (when, callback, rest, context) =
+        time_and_callback("EventLoop.call_at", "when", &arguments)?;
     call::at(slf, when, callback, rest, context)
 }
 
-type Callback<'a, 'py> = (&'a Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Bound<'py, PyAny>>);
+type Callback<'a, 'py> = (
+    &'a Bound<'py, PyAny>,
+    Bound<'py, PyTuple>,
+    Option<Bound<'py, PyAny>>,
+);
 
 /// `(callback, *args, context=None)`.
 #[inline]
@@ -42,7 +49,9 @@ fn callback_and_rest<'a, 'py>(
     arguments: &Arguments<'a, 'py>,
 ) -> PyResult<Callback<'a, 'py>> {
     if arguments.positional_len() > 0 && arguments.names().is_none() {
-        let callback = arguments.value(0).ok_or_else(|| missing(function, &["callback"]))?;
+        let callback = arguments
+            .value(0)
+            .ok_or_else(|| missing(function, &["callback"]))?;
         return Ok((callback, arguments.rest(1)?, None));
     }
     let [callback, context] = arguments.keyword_only(function, ["callback", "context"])?;
@@ -81,11 +90,13 @@ fn time_and_callback<'a, 'py>(
         return Err(twice(function, "callback"));
     }
     let time = if given > 0 { arguments.value(0) } else { time };
-    let callback = if given > 1 { arguments.value(1) } else { callback };
+    let callback = if given > 1 {
+        arguments.value(1)
+    } else {
+        callback
+    };
     match (time, callback) {
-        (Some(time), Some(callback)) => {
-            Ok((time, callback, arguments.rest(2)?, context.cloned()))
-        }
+        (Some(time), Some(callback)) => Ok((time, callback, arguments.rest(2)?, context.cloned())),
         (None, None) => Err(missing(function, &[first, "callback"])),
         (None, Some(_)) => Err(missing(function, &[first])),
         (Some(_), None) => Err(missing(function, &["callback"])),
@@ -106,7 +117,9 @@ fn missing(function: &str, names: &[&str]) -> PyErr {
 
 #[cold]
 fn twice(function: &str, name: &str) -> PyErr {
-    PyTypeError::new_err(format!("{function}() got multiple values for argument '{name}'"))
+    PyTypeError::new_err(format!(
+        "{function}() got multiple values for argument '{name}'"
+    ))
 }
 
 fn create_task<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {

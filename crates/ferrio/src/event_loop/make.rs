@@ -26,7 +26,10 @@ pub fn create_future<'py>(slf: &Bound<'py, EventLoop>) -> Object<'py> {
 /// `create_task(coro, *, name=None, context=None, **kwargs)`. With a task factory, or keywords that
 /// this Python's own loop does not know, the inherited method decides (and words the error).
 #[inline]
-pub fn create_task<'py>(slf: &Bound<'py, EventLoop>, arguments: &Arguments<'_, 'py>) -> Object<'py> {
+pub fn create_task<'py>(
+    slf: &Bound<'py, EventLoop>,
+    arguments: &Arguments<'_, 'py>,
+) -> Object<'py> {
     let py = slf.py();
     let native = slf.get();
     native.check_closed()?;
@@ -62,7 +65,11 @@ fn plain_parts<'py>(arguments: &Arguments<'_, 'py>) -> Option<task::Parts<'py>> 
             }
         }
     }
-    Some(task::Parts { coro, name, context })
+    Some(task::Parts {
+        coro,
+        name,
+        context,
+    })
 }
 
 fn keywords<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -70,7 +77,10 @@ fn keywords<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyDict>>
     if let Some(names) = arguments.names() {
         for (index, name) in names.cast::<PyTuple>()?.iter().enumerate() {
             let value = arguments.value(arguments.positional_len() + index);
-            keywords.set_item(name, value.ok_or_else(|| PyTypeError::new_err("missing value"))?)?;
+            keywords.set_item(
+                name,
+                value.ok_or_else(|| PyTypeError::new_err("missing value"))?,
+            )?;
         }
     }
     Ok(keywords)
@@ -83,7 +93,10 @@ fn passes_keywords_on(slf: &Bound<'_, EventLoop>) -> PyResult<bool> {
     ANSWER
         .get_or_try_init(slf.py(), || {
             let function = inherited(slf)?.getattr("create_task")?;
-            let flags: u32 = function.getattr("__code__")?.getattr("co_flags")?.extract()?;
+            let flags: u32 = function
+                .getattr("__code__")?
+                .getattr("co_flags")?
+                .extract()?;
             Ok(flags & VAR_KEYWORDS != 0)
         })
         .copied()

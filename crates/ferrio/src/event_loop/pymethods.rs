@@ -155,7 +155,10 @@ impl EventLoop {
 
     #[getter]
     fn _task_factory<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.task_factory.borrow_mut(py).as_ref().map(|factory| factory.bind(py))
+        self.task_factory
+            .borrow_mut(py)
+            .as_ref()
+            .map(|factory| factory.bind(py))
     }
 
     #[setter(_task_factory)]

@@ -99,13 +99,21 @@ fn poll(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
     };
     let ready = wait(py, native, timeout)?;
     native.skipped_turns.store(0, Ordering::Relaxed);
-    ready.into_iter().try_for_each(|event| fd::dispatch(slf, event.fd, event.readable, event.writable))
+    ready
+        .into_iter()
+        .try_for_each(|event| fd::dispatch(slf, event.fd, event.readable, event.writable))
 }
 
 /// One poll of the loop's reactor; a signal ends it early and has its handler run.
 pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Vec<Event>> {
-    let Some(poller) = native.poller.borrow_mut(py).clone() else { return Ok(Vec::new()) };
-    let mut events = native.events.borrow_mut(py).take().unwrap_or_else(Events::new);
+    let Some(poller) = native.poller.borrow_mut(py).clone() else {
+        return Ok(Vec::new());
+    };
+    let mut events = native
+        .events
+        .borrow_mut(py)
+        .take()
+        .unwrap_or_else(Events::new);
     events.reserve(native.interests.borrow_mut(py).len());
     let outcome = match timeout {
         Timeout::Zero => poller.wait(&mut events, timeout),
@@ -147,7 +155,8 @@ fn poll_through_python(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<(
     };
     let selector = slf.getattr(intern!(py, "_selector"))?;
     let events = selector.call_method1(intern!(py, "select"), (timeout,))?;
-    slf.call_method1(intern!(py, "_process_events"), (events,)).map(drop)
+    slf.call_method1(intern!(py, "_process_events"), (events,))
+        .map(drop)
 }
 
 fn queue_due_timers(slf: &Bound<'_, EventLoop>, end_time: f64) {
@@ -167,8 +176,14 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let outer = native.in_batch.swap(true, Ordering::Relaxed);
     let mut outcome = Ok(());
     for _ in 0..count {
-        let Some(item) = next_item(py, native) else { break };
-        outcome = if get(&native.debug) { debug::run_item(slf, item) } else { run_item(slf, item) };
+        let Some(item) = next_item(py, native) else {
+            break;
+        };
+        outcome = if get(&native.debug) {
+            debug::run_item(slf, item)
+        } else {
+            run_item(slf, item)
+        };
         if outcome.is_err() {
             break;
         }
@@ -198,17 +213,25 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
     let py = slf.py();
     match item {
         Item::Step(task) => run_step(slf, task.into_bound(py), Resume::Next),
-        Item::Wakeup { task, future } => {
-            run_step(slf, task.into_bound(py), Resume::Woken(future.into_bound(py)))
-        }
-        Item::Throw { task, exception } => {
-            run_step(slf, task.into_bound(py), Resume::Throw(exception.into_bound(py)))
-        }
+        Item::Wakeup { task, future } => run_step(
+            slf,
+            task.into_bound(py),
+            Resume::Woken(future.into_bound(py)),
+        ),
+        Item::Throw { task, exception } => run_step(
+            slf,
+            task.into_bound(py),
+            Resume::Throw(exception.into_bound(py)),
+        ),
         Item::Handle(handle) => {
             current::settle(slf)?;
             run_handle(slf, &handle.into_bound(py))
         }
-        Item::Callback { callback, future, context } => {
+        Item::Callback {
+            callback,
+            future,
+            context,
+        } => {
             current::settle(slf)?;
             let (callback, future) = (callback.into_bound(py), future.into_bound(py));
             let context = context.into_bound(py);
@@ -275,18 +298,25 @@ fn run_native_handle<'py, H: AnyHandle<'py>>(
     if let Some(args) = handle.args().get(py)
         && let Some(future) = futures::as_exact(&args)
     {
-        let outcome = future.as_future().set_result_unless_cancelled(names::none(py));
+        let outcome = future
+            .as_future()
+            .set_result_unless_cancelled(names::none(py));
         return outcome.or_else(|error| report_handle(slf, error, object));
     }
-    let (Some(callback), Some(args), Some(context)) =
-        (handle.callback().get(py), handle.args().get(py), handle.context().get(py))
-    else {
+    let (Some(callback), Some(args), Some(context)) = (
+        handle.callback().get(py),
+        handle.args().get(py),
+        handle.context().get(py),
+    ) else {
         return Ok(());
     };
     let called = match args.cast::<PyTuple>() {
         Ok(args) => context::run_in(&context, || capi_call::call_tuple(&callback, args)),
         Err(_) => {
-            let args = py.get_type::<PyTuple>().call1((&args,))?.cast_into::<PyTuple>()?;
+            let args = py
+                .get_type::<PyTuple>()
+                .call1((&args,))?
+                .cast_into::<PyTuple>()?;
             context::run_in(&context, || capi_call::call_tuple(&callback, &args))
         }
     };
@@ -310,7 +340,9 @@ pub fn report<'py>(
         return Err(error);
     }
     let exception = error.into_value(py).into_bound(py);
-    handled::while_handling(&exception, || report_handled(slf, &exception, handle, source))
+    handled::while_handling(&exception, || {
+        report_handled(slf, &exception, handle, source)
+    })
 }
 
 fn report_handled<'py>(
@@ -333,7 +365,8 @@ fn report_handled<'py>(
     {
         report.set_item("source_traceback", stack)?;
     }
-    slf.call_method1(intern!(py, "call_exception_handler"), (report,)).map(drop)
+    slf.call_method1(intern!(py, "call_exception_handler"), (report,))
+        .map(drop)
 }
 
 #[cold]

@@ -45,17 +45,29 @@ impl EpollSelector {
     }
 
     /// Return the key of a registered file object. Raises KeyError when it is not registered.
-    fn get_key<'py>(&self, py: Python<'py>, fileobj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn get_key<'py>(
+        &self,
+        py: Python<'py>,
+        fileobj: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let fd = descriptor(fileobj)?;
         self.key(py, fd)?.ok_or_else(|| {
-            let text = fileobj.repr().map(|text| text.to_string()).unwrap_or_default();
+            let text = fileobj
+                .repr()
+                .map(|text| text.to_string())
+                .unwrap_or_default();
             PyKeyError::new_err(format!("{text} is not registered"))
         })
     }
 
     /// Return the descriptor of the epoll instance, or -1 when the loop is closed.
     fn fileno(&self, py: Python<'_>) -> RawFd {
-        self.event_loop.get().poller.borrow_mut(py).as_ref().map_or(-1, |poller| poller.epoll_fd())
+        self.event_loop
+            .get()
+            .poller
+            .borrow_mut(py)
+            .as_ref()
+            .map_or(-1, |poller| poller.epoll_fd())
     }
 
     /// Register a file object for asyncio's (reader, writer) pair of handles. Raises ValueError for
@@ -96,7 +108,11 @@ impl EpollSelector {
     }
 
     /// Unregister a file object; return its key. Raises KeyError when it is not registered.
-    fn unregister<'py>(&self, py: Python<'py>, fileobj: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn unregister<'py>(
+        &self,
+        py: Python<'py>,
+        fileobj: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let key = self.get_key(py, fileobj)?;
         self.watch(py, descriptor(fileobj)?, 0, None)?;
         Ok(key)
@@ -105,7 +121,11 @@ impl EpollSelector {
     /// Wait until a registered file object is ready, `timeout` seconds at most (None: for ever);
     /// return a list of (key, events).
     #[pyo3(signature = (timeout=None))]
-    fn select<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Vec<(Bound<'py, PyAny>, u32)>> {
+    fn select<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<Vec<(Bound<'py, PyAny>, u32)>> {
         let timeout = match timeout {
             None => Timeout::Forever,
             Some(seconds) if seconds > 0.0 => {
@@ -116,7 +136,8 @@ impl EpollSelector {
         };
         let mut ready = Vec::new();
         for event in run::wait(py, self.event_loop.get(), timeout)? {
-            let mask = u32::from(event.readable) * EVENT_READ + u32::from(event.writable) * EVENT_WRITE;
+            let mask =
+                u32::from(event.readable) * EVENT_READ + u32::from(event.writable) * EVENT_WRITE;
             if let Some(key) = self.key(py, event.fd)? {
                 let mask = mask & key.getattr("events")?.extract::<u32>()?;
                 ready.push((key, mask));
@@ -141,12 +162,21 @@ const EVENT_WRITE: u32 = 2;
 type HandlePair<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    names::FILEOBJ_TO_FD.get(fileobj.py())?.call1((fileobj,))?.extract()
+    names::FILEOBJ_TO_FD
+        .get(fileobj.py())?
+        .call1((fileobj,))?
+        .extract()
 }
 
 impl EpollSelector {
     /// Makes the table's entry for `fd` what `events` and `data` say.
-    fn watch(&self, py: Python<'_>, fd: RawFd, events: u32, data: Option<HandlePair<'_>>) -> PyResult<()> {
+    fn watch(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        events: u32,
+        data: Option<HandlePair<'_>>,
+    ) -> PyResult<()> {
         let native = self.event_loop.get();
         let (reader, writer) = data.unwrap_or((None, None));
         let reader = reader.filter(|_| events & EVENT_READ != 0).map(Ref::new);
@@ -181,7 +211,10 @@ impl EpollSelector {
                 return Ok(None);
             }
             let bind = |handle: &Ref| handle.bind(py);
-            (interests.reader(fd).map(bind), interests.writer(fd).map(bind))
+            (
+                interests.reader(fd).map(bind),
+                interests.writer(fd).map(bind),
+            )
         };
         let mut events = 0;
         if reader.is_some() {
@@ -191,6 +224,9 @@ impl EpollSelector {
             events |= EVENT_WRITE;
         }
         let data = PyTuple::new(py, [reader, writer])?;
-        names::SELECTOR_KEY.get(py)?.call1((fd, fd, events, data)).map(Some)
+        names::SELECTOR_KEY
+            .get(py)?
+            .call1((fd, fd, events, data))
+            .map(Some)
     }
 }

@@ -15,9 +15,9 @@ use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 
 use super::callbacks::{self, Callbacks, Waiter};
+use crate::errors;
 use crate::loop_state::{self, EventLoop, Item};
 use crate::names::{self, owned};
-use crate::errors;
 
 pub use super::methods::Future;
 
@@ -75,7 +75,10 @@ pub trait AsFuture<'py> {
 impl<'py, C: FutureClass> AsFuture<'py> for Bound<'py, C> {
     #[inline]
     fn as_future(&self) -> NativeFuture<'_, 'py> {
-        NativeFuture { object: self.as_any(), state: C::future(self.state()) }
+        NativeFuture {
+            object: self.as_any(),
+            state: C::future(self.state()),
+        }
     }
 }
 
@@ -134,13 +137,19 @@ impl FutureState {
             return None;
         }
         // SAFETY: the invariant of `native`.
-        self.event_loop.get(py).map(|event_loop| unsafe { event_loop.cast_into_unchecked() })
+        self.event_loop
+            .get(py)
+            .map(|event_loop| unsafe { event_loop.cast_into_unchecked() })
     }
 
     /// # Errors
     /// RuntimeError when `__init__` did not run.
     pub fn ensure_alive(&self) -> PyResult<()> {
-        if self.event_loop.is_set() { Ok(()) } else { Err(errors::uninitialized()) }
+        if self.event_loop.is_set() {
+            Ok(())
+        } else {
+            Err(errors::uninitialized())
+        }
     }
 
     fn rare<R>(&self, use_it: impl FnOnce(&Rare) -> R) -> R {
@@ -214,15 +223,24 @@ impl FutureState {
 
     /// The result or exception, without marking it as seen.
     pub fn value<'py>(&self, py: Python<'py>, wanted: Status) -> Option<Bound<'py, PyAny>> {
-        if self.status.get() == wanted { self.value.get(py) } else { None }
+        if self.status.get() == wanted {
+            self.value.get(py)
+        } else {
+            None
+        }
     }
 
     pub fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
         visit.slot(&self.event_loop)?;
         visit.slot(&self.value)?;
         self.callbacks.traverse(visit)?;
-        let Some(rare) = self.rare.take() else { return Ok(()) };
-        let outcome = rare.slots().into_iter().try_for_each(|slot| visit.slot(slot));
+        let Some(rare) = self.rare.take() else {
+            return Ok(());
+        };
+        let outcome = rare
+            .slots()
+            .into_iter()
+            .try_for_each(|slot| visit.slot(slot));
         self.rare.set(Some(rare));
         outcome
     }
@@ -247,7 +265,12 @@ impl Rare {
     }
 
     fn slots(&self) -> [&Slot; 4] {
-        [&self.source_traceback, &self.cancel_message, &self.cancelled_exception, &self.traceback]
+        [
+            &self.source_traceback,
+            &self.cancel_message,
+            &self.cancelled_exception,
+            &self.traceback,
+        ]
     }
 }
 
@@ -350,9 +373,10 @@ impl<'py> NativeFuture<'_, 'py> {
             Status::Pending if self.state.event_loop.is_set() => {
                 Err(errors::invalid_state(py, "Result is not set."))
             }
-            Status::Pending => {
-                Err(errors::invalid_state(py, "Future object is not initialized."))
-            }
+            Status::Pending => Err(errors::invalid_state(
+                py,
+                "Future object is not initialized.",
+            )),
         }
     }
 
@@ -391,7 +415,11 @@ impl<'py> NativeFuture<'_, 'py> {
     }
 
     /// `add_done_callback` with the context decided.
-    pub fn add_callback(self, callback: &Bound<'py, PyAny>, context: Bound<'py, PyAny>) -> PyResult<()> {
+    pub fn add_callback(
+        self,
+        callback: &Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
+    ) -> PyResult<()> {
         if self.state.is_pending() {
             self.state.callbacks.push(callback.clone(), Some(context));
             return Ok(());
@@ -429,19 +457,25 @@ impl<'py> NativeFuture<'_, 'py> {
             let native = native.get();
             if native.takes_items() {
                 let future = owned(self.object);
-                native.push(py, match waiter {
-                    Waiter::Task(task) => Item::Wakeup { task: Ref::new(task), future },
-                    Waiter::Function(callback, context) => Item::Callback {
-                        callback: Ref::new(callback),
-                        future,
-                        // CPython: call_soon(context=None) copies the current one.
-                        context: Ref::new(if context.is_none() {
-                            context::copy_current(py)?
-                        } else {
-                            context
-                        }),
+                native.push(
+                    py,
+                    match waiter {
+                        Waiter::Task(task) => Item::Wakeup {
+                            task: Ref::new(task),
+                            future,
+                        },
+                        Waiter::Function(callback, context) => Item::Callback {
+                            callback: Ref::new(callback),
+                            future,
+                            // CPython: call_soon(context=None) copies the current one.
+                            context: Ref::new(if context.is_none() {
+                                context::copy_current(py)?
+                            } else {
+                                context
+                            }),
+                        },
                     },
-                });
+                );
                 return Ok(());
             }
         }
@@ -451,7 +485,11 @@ impl<'py> NativeFuture<'_, 'py> {
     #[cold]
     fn schedule_through_python(self, waiter: Waiter<'py>) -> PyResult<()> {
         let py = self.py();
-        let event_loop = self.state.event_loop.get(py).ok_or_else(errors::uninitialized)?;
+        let event_loop = self
+            .state
+            .event_loop
+            .get(py)
+            .ok_or_else(errors::uninitialized)?;
         let (callback, context) = match waiter {
             Waiter::Function(callback, context) => (callback, context),
             Waiter::Task(task) => {

@@ -5,10 +5,10 @@ use std::ffi::c_int;
 use ferrio_capi::method::{Arguments, Members, Next, Object};
 use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
+use pyo3::PyAny as Any;
 use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
-use pyo3::PyAny as Any;
 use pyo3::{PyTypeInfo, ffi};
 
 use super::future::{AsFuture, FutureClass};
@@ -140,7 +140,9 @@ pub fn thrown<'py>(
     let value = value.filter(|value| !value.is_none());
     let traceback = traceback.filter(|traceback| !traceback.is_none());
     if traceback.is_some_and(|traceback| !traceback.is_instance_of::<pyo3::types::PyTraceback>()) {
-        return Err(PyTypeError::new_err("throw() third argument must be a traceback"));
+        return Err(PyTypeError::new_err(
+            "throw() third argument must be a traceback",
+        ));
     }
     let exception = if let Ok(class) = kind.cast::<pyo3::types::PyType>()
         && class.is_subclass_of::<pyo3::exceptions::PyBaseException>()?
@@ -157,10 +159,8 @@ pub fn thrown<'py>(
         }
         kind.clone()
     } else {
-        let name = kind.get_type().name()?;
-        return Err(PyTypeError::new_err(format!(
-            "exceptions must be classes deriving BaseException or instances of such a class, not {name}"
-        )));
+        let text = "exceptions must be classes deriving BaseException or instances of such a class";
+        return Err(PyTypeError::new_err(text));
     };
     if let Some(traceback) = traceback {
         exception.setattr("__traceback__", traceback)?;
@@ -176,5 +176,10 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .one::<FutureIter, _>(c"send", send, c"Resume the await; the value is ignored.")
         .keywords::<FutureIter, _>(c"throw", throw, c"Raise an exception at the await.")
         .noargs::<FutureIter, _>(c"close", close, c"End the await.");
-    ITERATOR.create(py, c"ferrio.FutureIter", &py.get_type::<Any>(), members.into_slots())
+    ITERATOR.create(
+        py,
+        c"ferrio.FutureIter",
+        &py.get_type::<Any>(),
+        members.into_slots(),
+    )
 }

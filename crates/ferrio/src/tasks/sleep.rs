@@ -51,7 +51,9 @@ pub struct SleepState {
 // SAFETY: empty slots, a key of zeroes and `Phase::Created` are all-zero.
 unsafe impl State for SleepState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
-        [&self.result, &self.extra, &self.future].into_iter().try_for_each(|slot| visit.slot(slot))
+        [&self.result, &self.extra, &self.future]
+            .into_iter()
+            .try_for_each(|slot| visit.slot(slot))
     }
 
     fn clear(&self, py: Python<'_>) {
@@ -106,10 +108,14 @@ fn next<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
         Phase::Created => start(this),
         Phase::Yielded => {
             state.phase.set(Phase::Done);
-            Ok(Next::Return(state.result.take(py).unwrap_or_else(|| none(py))))
+            Ok(Next::Return(
+                state.result.take(py).unwrap_or_else(|| none(py)),
+            ))
         }
         Phase::Waiting => wake(this),
-        Phase::Done => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
+        Phase::Done => Err(PyRuntimeError::new_err(
+            "cannot reuse already awaited coroutine",
+        )),
     }
 }
 
@@ -130,7 +136,9 @@ fn start<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
         return Err(PyRuntimeError::new_err("no running event loop"));
     }
     match loop_state::as_native(&event_loop) {
-        Some(native) if native.get().takes_items() && !loop_state::get(&native.get().time_overridden) => {
+        Some(native)
+            if native.get().takes_items() && !loop_state::get(&native.get().time_overridden) =>
+        {
             wait_natively(this, native, &delay)
         }
         _ => wait_through_python(this, &event_loop, &delay),
@@ -152,7 +160,9 @@ fn wait_natively<'py>(
     let state = this.state();
     let when = turn::monotonic() + delay.extract::<f64>()?;
     let future = future_methods::new(event_loop)?;
-    let key = event_loop.get().push_timer(this.py(), when, owned(this.as_any()));
+    let key = event_loop
+        .get()
+        .push_timer(this.py(), when, owned(this.as_any()));
     state.key.set(key);
     future.as_future().state.blocking.set(true);
     state.future.set(future.clone());
@@ -219,7 +229,9 @@ fn end(this: &Bound<'_, Sleep>) -> PyResult<()> {
 pub fn awaken(sleep: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = sleep.py();
     let sleep = sleep.cast::<Sleep>()?;
-    let Some(future) = sleep.state().future.get(py) else { return Ok(()) };
+    let Some(future) = sleep.state().future.get(py) else {
+        return Ok(());
+    };
     let future = future.cast::<crate::futures::Future>()?.as_future();
     future.set_result_unless_cancelled(sleep.state().result.get_or_none(py))
 }
@@ -236,18 +248,24 @@ fn send<'py>(this: &Bound<'py, Sleep>, value: &Bound<'py, PyAny>) -> Object<'py>
     }
     match next(this)? {
         Next::Yield(item) => Ok(item),
-        Next::Return(value) => {
-            Err(pyo3::exceptions::PyStopIteration::new_err((value.unbind(),)))
-        }
+        Next::Return(value) => Err(pyo3::exceptions::PyStopIteration::new_err(
+            (value.unbind(),),
+        )),
     }
 }
 
-static THROW: Signature<3> =
-    Signature { format: c"O|OO:throw", names: [c"", c"", c""], positional: 3, required: 1 };
+static THROW: Signature<3> = Signature {
+    format: c"O|OO:throw",
+    names: [c"", c"", c""],
+    positional: 3,
+    required: 1,
+};
 
 fn throw<'py>(this: &Bound<'py, Sleep>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     if this.state().phase.get() == Phase::Done {
-        return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
+        return Err(PyRuntimeError::new_err(
+            "cannot reuse already awaited coroutine",
+        ));
     }
     let exception = iterator::thrown(&THROW.parse(&arguments)?, this.py())?;
     end(this)?;
@@ -299,12 +317,20 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<Sleep, _>(c"cr_running", cr_running)
         .finalize::<Sleep, _>(finalize)
         .doc(c"The coroutine of ferrio.sleep().");
-    SLEEP.create(py, c"ferrio.sleep", &py.get_type::<PyAny>(), members.into_slots())
+    SLEEP.create(
+        py,
+        c"ferrio.sleep",
+        &py.get_type::<PyAny>(),
+        members.into_slots(),
+    )
 }
 
 /// What stock's timer callback would be called with: the future and the result.
 pub fn awaken_arguments<'py>(sleep: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     let py = sleep.py();
     let state = sleep.cast::<Sleep>()?.state();
-    PyTuple::new(py, [state.future.get_or_none(py), state.result.get_or_none(py)])
+    PyTuple::new(
+        py,
+        [state.future.get_or_none(py), state.result.get_or_none(py)],
+    )
 }

@@ -79,7 +79,10 @@ impl NativeClass for Task {
     }
 
     fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
-        mirror::fields(object).into_iter().flatten().try_for_each(|field| visit.slot(field))
+        mirror::fields(object)
+            .into_iter()
+            .flatten()
+            .try_for_each(|field| visit.slot(field))
     }
 
     fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
@@ -121,11 +124,16 @@ pub struct Parts<'py> {
 }
 
 /// The task of `loop.create_task(coro)`.
-pub fn spawn<'py>(event_loop: &Bound<'py, EventLoop>, parts: Parts<'py>) -> PyResult<Bound<'py, Task>> {
+pub fn spawn<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    parts: Parts<'py>,
+) -> PyResult<Bound<'py, Task>> {
     let py = event_loop.py();
     let task = TASK.alloc(py)?;
     if loop_state::get(&event_loop.get().debug) {
-        task.as_future().state.reset(py, event_loop.as_any().clone())?;
+        task.as_future()
+            .state
+            .reset(py, event_loop.as_any().clone())?;
     } else {
         task.as_future().state.begin(event_loop);
     }
@@ -139,7 +147,10 @@ pub fn adopt<'py>(task: &Bound<'py, Task>, parts: Parts<'py>) -> PyResult<()> {
     let py = task.py();
     let state = task.state();
     if !send::is_exact_coroutine(&parts.coro)
-        && !names::IS_COROUTINE.get(py)?.call1((&parts.coro,))?.is_truthy()?
+        && !names::IS_COROUTINE
+            .get(py)?
+            .call1((&parts.coro,))?
+            .is_truthy()?
     {
         state.future.silent_destroy.set(true);
         let text = format!("a coroutine was expected, got {}", parts.coro.repr()?);

@@ -33,7 +33,9 @@ impl TaskStepMethWrapper {
             return Err(PyTypeError::new_err("function takes no keyword arguments"));
         }
         if !args.is_empty() {
-            return Err(PyTypeError::new_err("function takes no positional arguments"));
+            return Err(PyTypeError::new_err(
+                "function takes no positional arguments",
+            ));
         }
         let resume = match &self.exception {
             Some(exception) => Resume::Throw(exception.bind(py).clone()),
@@ -95,7 +97,9 @@ fn wake<'py>(task: &Bound<'py, PyAny>, done: &Bound<'py, PyAny>) -> PyResult<Bou
 
 /// `object` as a Future or Task of exactly our classes.
 #[inline]
-pub fn exact_future<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<future::NativeFuture<'a, 'py>> {
+pub fn exact_future<'a, 'py>(
+    object: &'a Bound<'py, PyAny>,
+) -> Option<future::NativeFuture<'a, 'py>> {
     match methods::as_exact(object) {
         Some(future) => Some(future.as_future()),
         None => task::as_exact(object).map(AsFuture::as_future),
