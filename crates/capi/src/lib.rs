@@ -5,6 +5,7 @@
 //! the interpreter. The types that own references without a token ([`Ref`], [`Slot`]) are neither
 //! `Send` nor `Sync`; [`GilCell`] is the one door through which they become part of a shared object.
 
+pub mod arguments;
 pub mod base_fields;
 pub mod bound_function;
 pub mod call;
@@ -14,6 +15,7 @@ pub mod dict;
 pub mod gil_cell;
 pub mod handled;
 pub mod method;
+pub mod native_class;
 pub mod reference;
 pub mod runtime;
 pub mod send;
@@ -22,6 +24,7 @@ pub mod slots;
 pub mod trampoline;
 pub mod weak_list;
 
-pub use class::{Class, NativeClass, State, StateOf, Visit};
+pub use class::Class;
 pub use gil_cell::GilCell;
+pub use native_class::{NativeClass, State, StateOf, Visit};
 pub use reference::{Ref, Slot};

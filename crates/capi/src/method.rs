@@ -4,12 +4,13 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
 use pyo3::{PyTypeInfo, ffi};
 
-use crate::class::{NativeClass, slot};
+use crate::arguments::Receiver;
+pub use crate::arguments::{Arguments, InitArguments};
+use crate::class::slot;
+use crate::native_class::NativeClass;
 use crate::trampoline::{guard, guard_object};
 
 /// The result of everything that answers with an object.
@@ -25,12 +26,7 @@ pub struct Members {
 
 impl std::fmt::Debug for Members {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            out,
-            "Members({} methods, {} properties)",
-            self.methods.len(),
-            self.getset.len()
-        )
+        write!(out, "Members({} methods, {} properties)", self.methods.len(), self.getset.len())
     }
 }
 
@@ -40,12 +36,7 @@ impl std::fmt::Debug for Members {
 /// A value of `F` exists: the table builders take one as proof.
 #[inline]
 unsafe fn the<F: Copy>() -> F {
-    const {
-        assert!(
-            size_of::<F>() == 0,
-            "only functions and closures without captures"
-        )
-    };
+    const { assert!(size_of::<F>() == 0, "only functions and closures without captures") };
     // SAFETY: reading a zero-sized value touches no memory, and the caller proves that one exists.
     unsafe { std::ptr::NonNull::<F>::dangling().read() }
 }
@@ -82,11 +73,8 @@ impl Members {
             // SAFETY: called by CPython with an instance; F was proven by `noargs`.
             unsafe { guard_object(|py| the::<F>()(this::<C>(py, &object))) }
         }
-        let function = ffi::PyMethodDefPointer {
-            PyCFunction: call::<C, F>,
-        };
-        self.methods
-            .push(method(name, function, ffi::METH_NOARGS, doc));
+        let function = ffi::PyMethodDefPointer { PyCFunction: call::<C, F> };
+        self.methods.push(method(name, function, ffi::METH_NOARGS, doc));
         self
     }
 
@@ -108,9 +96,7 @@ impl Members {
                 guard_object(|py| the::<F>()(this::<C>(py, &object), Bound::ref_from_ptr(py, &arg)))
             }
         }
-        let function = ffi::PyMethodDefPointer {
-            PyCFunction: call::<C, F>,
-        };
+        let function = ffi::PyMethodDefPointer { PyCFunction: call::<C, F> };
         self.methods.push(method(name, function, ffi::METH_O, doc));
         self
     }
@@ -139,36 +125,23 @@ impl Members {
             // SAFETY: called by CPython with an instance and a fastcall array; F proven.
             unsafe {
                 guard_object(|py| {
-                    let arguments = Arguments::from_fastcall(py, items, count, names);
+                    let receiver = Receiver { object, class: C::type_object_raw(py) };
+                    let arguments = Arguments::from_fastcall(py, receiver, items, count, names);
                     the::<F>()(this::<C>(py, &object), arguments)
                 })
             }
         }
-        let function = ffi::PyMethodDefPointer {
-            PyCFunctionFastWithKeywords: call::<C, F>,
-        };
-        self.methods.push(method(
-            name,
-            function,
-            ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-            doc,
-        ));
+        let function = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: call::<C, F> };
+        self.methods.push(method(name, function, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, doc));
         self
     }
 
     /// `__class_getitem__`: the generic alias, as every asyncio class gives.
     #[must_use]
     pub fn class_getitem(mut self) -> Self {
-        let function = ffi::PyMethodDefPointer {
-            PyCFunction: ffi::Py_GenericAlias,
-        };
+        let function = ffi::PyMethodDefPointer { PyCFunction: ffi::Py_GenericAlias };
         let flags = ffi::METH_O | ffi::METH_CLASS;
-        self.methods.push(method(
-            c"__class_getitem__",
-            function,
-            flags,
-            c"See PEP 585",
-        ));
+        self.methods.push(method(c"__class_getitem__", function, flags, c"See PEP 585"));
         self
     }
 
@@ -205,8 +178,7 @@ impl Members {
                 })
             }
         }
-        self.getset
-            .push(property(name, getter::<C, F>, Some(set::<C, G>)));
+        self.getset.push(property(name, getter::<C, F>, Some(set::<C, G>)));
         self
     }
 
@@ -271,10 +243,8 @@ impl Members {
                 })
             }
         }
-        self.slots
-            .push(slot(ffi::Py_tp_iternext, call::<C, F> as *mut c_void));
-        self.slots
-            .push(slot(ffi::Py_am_send, send::<C, F> as *mut c_void));
+        self.slots.push(slot(ffi::Py_tp_iternext, call::<C, F> as *mut c_void));
+        self.slots.push(slot(ffi::Py_am_send, send::<C, F> as *mut c_void));
         self
     }
 
@@ -296,6 +266,7 @@ impl Members {
             unsafe {
                 guard(-1, |py| {
                     let arguments = InitArguments {
+                        receiver: Receiver { object, class: C::type_object_raw(py) },
                         args: Bound::ref_from_ptr(py, &args),
                         keywords: (!keywords.is_null()).then(|| Bound::ref_from_ptr(py, &keywords)),
                     };
@@ -303,8 +274,7 @@ impl Members {
                 })
             }
         }
-        self.slots
-            .push(slot(ffi::Py_tp_init, call::<C, F> as *mut c_void));
+        self.slots.push(slot(ffi::Py_tp_init, call::<C, F> as *mut c_void));
         self
     }
 
@@ -334,16 +304,14 @@ impl Members {
                 }
             }
         }
-        self.slots
-            .push(slot(ffi::Py_tp_finalize, call::<C, F> as *mut c_void));
+        self.slots.push(slot(ffi::Py_tp_finalize, call::<C, F> as *mut c_void));
         self
     }
 
     /// The type's `__doc__`.
     #[must_use]
     pub fn doc(mut self, doc: &'static CStr) -> Self {
-        self.slots
-            .push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
+        self.slots.push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
         self
     }
 
@@ -402,143 +370,6 @@ pub enum Next<'py> {
     Yield(Bound<'py, PyAny>),
     /// The end, with the value that `await` evaluates to.
     Return(Bound<'py, PyAny>),
-}
-
-/// The arguments of a fastcall method.
-#[derive(Clone, Copy)]
-pub struct Arguments<'a, 'py> {
-    py: Python<'py>,
-    /// Positional values, then the values of `names`.
-    items: &'a [*mut ffi::PyObject],
-    positional: usize,
-    names: *mut ffi::PyObject,
-}
-
-impl std::fmt::Debug for Arguments<'_, '_> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            out,
-            "Arguments({} positional of {})",
-            self.positional,
-            self.items.len()
-        )
-    }
-}
-
-impl<'a, 'py> Arguments<'a, 'py> {
-    /// # Safety
-    /// The parameters are those of a METH_FASTCALL | METH_KEYWORDS call in progress.
-    unsafe fn from_fastcall(
-        py: Python<'py>,
-        items: *const *mut ffi::PyObject,
-        positional: ffi::Py_ssize_t,
-        names: *mut ffi::PyObject,
-    ) -> Self {
-        let positional = positional as usize;
-        // SAFETY: `names` is null or a tuple with one name for each value after the positional ones.
-        unsafe {
-            let named = if names.is_null() {
-                0
-            } else {
-                ffi::PyTuple_GET_SIZE(names) as usize
-            };
-            let total = positional + named;
-            let items = if total == 0 {
-                &[]
-            } else {
-                std::slice::from_raw_parts(items, total)
-            };
-            Self {
-                py,
-                items,
-                positional,
-                names,
-            }
-        }
-    }
-
-    /// The token.
-    #[must_use]
-    pub fn py(&self) -> Python<'py> {
-        self.py
-    }
-
-    /// How many positional arguments there are.
-    #[must_use]
-    pub fn positional_len(&self) -> usize {
-        self.positional
-    }
-
-    /// The positional arguments from `first` on, as a tuple.
-    #[inline]
-    pub fn rest(&self, first: usize) -> PyResult<Bound<'py, PyTuple>> {
-        let rest = self.items.get(first..self.positional).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(PyTuple::empty(self.py));
-        }
-        // SAFETY: a new tuple of that length, every item of which is filled with a new reference to
-        // a live argument before anybody sees it.
-        unsafe {
-            let tuple = ffi::PyTuple_New(rest.len() as ffi::Py_ssize_t);
-            let tuple = Bound::<PyAny>::from_owned_ptr_or_err(self.py, tuple)?;
-            for (index, item) in rest.iter().enumerate() {
-                ffi::Py_INCREF(*item);
-                ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index as ffi::Py_ssize_t, *item);
-            }
-            Ok(tuple.cast_into_unchecked())
-        }
-    }
-
-    /// The values of keyword-only parameters by their names; None where the caller gave none.
-    ///
-    /// # Errors
-    /// TypeError when there is another keyword, in the words of a Python function `function`.
-    #[inline]
-    pub fn keyword_only<const N: usize>(
-        &self,
-        function: &str,
-        names: [&str; N],
-    ) -> PyResult<[Option<&'a Bound<'py, PyAny>>; N]> {
-        let mut values = [None; N];
-        let Some(given) = self.names() else {
-            return Ok(values);
-        };
-        for (index, name) in given.cast::<PyTuple>()?.iter_borrowed().enumerate() {
-            let name = name.cast::<PyString>()?;
-            let name = name.to_str()?;
-            match names.iter().position(|known| *known == name) {
-                Some(place) => values[place] = self.value(self.positional + index),
-                None => {
-                    let text = format!("{function}() got an unexpected keyword argument '{name}'");
-                    return Err(PyTypeError::new_err(text));
-                }
-            }
-        }
-        Ok(values)
-    }
-
-    /// The keyword names (a tuple), if any were passed.
-    #[must_use]
-    pub fn names(&self) -> Option<Bound<'py, PyAny>> {
-        // SAFETY: the call in progress keeps the tuple alive.
-        unsafe { Bound::from_borrowed_ptr_or_opt(self.py, self.names) }
-    }
-
-    /// The value at `index`: positional ones first, then those of the names in order.
-    #[must_use]
-    pub fn value(&self, index: usize) -> Option<&'a Bound<'py, PyAny>> {
-        // SAFETY: the call in progress keeps its arguments alive.
-        self.items
-            .get(index)
-            .map(|item| unsafe { Bound::ref_from_ptr(self.py, item) })
-    }
-}
-
-/// The arguments of `__init__`.
-#[derive(Debug, Clone, Copy)]
-pub struct InitArguments<'a, 'py> {
-    pub(crate) args: &'a Bound<'py, PyAny>,
-    pub(crate) keywords: Option<&'a Bound<'py, PyAny>>,
 }
 
 unsafe extern "C" fn getter<C: NativeClass, F>(

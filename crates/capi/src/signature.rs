@@ -1,5 +1,6 @@
-//! Argument lists of native methods: a fast match for calls that fit, and CPython's own parser for
-//! those that do not, so that the errors read as stock's. Reference: Doc/c-api/arg.rst.
+//! Argument lists of native methods: a fast match for calls that fit. Those that do not are given to
+//! the overridden method of the base class, or to CPython's own parser where there is none, so that
+//! the errors read as stock's. Reference: Doc/c-api/arg.rst.
 
 use std::ffi::{CStr, c_char};
 
@@ -8,7 +9,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::method::{Arguments, InitArguments};
+use crate::arguments::{Arguments, InitArguments, Receiver};
 
 /// The parameters of one method.
 #[derive(Debug)]
@@ -27,18 +28,14 @@ impl<const N: usize> Signature<N> {
     /// The values by parameter; None where the caller gave none.
     ///
     /// # Errors
-    /// TypeError, in CPython's words, when the arguments do not fit.
+    /// TypeError, in stock's words, when the arguments do not fit.
     #[inline]
     pub fn parse<'a, 'py>(
         &self,
         arguments: &Arguments<'a, 'py>,
     ) -> PyResult<[Option<&'a Bound<'py, PyAny>>; N]> {
         let mut values = [None; N];
-        if self.fill(arguments, &mut values) {
-            Ok(values)
-        } else {
-            Err(self.complain(arguments))
-        }
+        if self.fill(arguments, &mut values) { Ok(values) } else { Err(self.complain(arguments)) }
     }
 
     fn fill<'a, 'py>(
@@ -73,41 +70,45 @@ impl<const N: usize> Signature<N> {
     fn place(&self, name: Bound<'_, PyAny>) -> Option<usize> {
         let name = name.cast_into::<PyString>().ok()?;
         let name = name.to_str().ok()?;
-        self.names
-            .iter()
-            .position(|known| !known.is_empty() && known.to_bytes() == name.as_bytes())
+        self.names.iter().position(|known| !known.is_empty() && known.to_bytes() == name.as_bytes())
     }
 
     #[cold]
     fn complain(&self, arguments: &Arguments<'_, '_>) -> PyErr {
-        let py = arguments.py();
-        let given = arguments.positional_len();
+        let format = self.format.to_str().unwrap_or_default();
+        let name = format.split_once(':').map_or("", |(_, name)| name);
         let build = || {
-            let positional = (0..given).filter_map(|index| arguments.value(index));
-            let args = PyTuple::new(py, positional.collect::<Vec<_>>())?;
-            let keywords = PyDict::new(py);
-            if let Some(names) = arguments.names() {
-                for (index, name) in names.try_iter()?.enumerate() {
-                    keywords.set_item(name?, arguments.value(given + index))?;
-                }
+            let (args, keywords) = arguments.to_objects()?;
+            if let Some(error) = arguments.receiver.stock_words(name, &args, Some(&keywords)) {
+                return Err(error);
             }
-            self.parse_with_cpython(args.as_any(), Some(keywords.as_any()))
-                .map(drop)
+            self.parse_with_cpython(args.as_any(), Some(keywords.as_any())).map(drop)
         };
-        build()
-            .err()
-            .unwrap_or_else(|| PyTypeError::new_err("invalid arguments"))
+        build().err().unwrap_or_else(misfit)
     }
 
     /// The values of an `__init__` call.
     ///
     /// # Errors
-    /// TypeError, in CPython's words, when the arguments do not fit.
+    /// TypeError, in stock's words, when the arguments do not fit.
     pub fn parse_init<'py>(
         &self,
         arguments: &InitArguments<'_, 'py>,
     ) -> PyResult<[Option<Bound<'py, PyAny>>; N]> {
         self.parse_with_cpython(arguments.args, arguments.keywords)
+            .map_err(|error| self.complain_init(arguments).unwrap_or(error))
+    }
+
+    /// Only a call with too many positions has other words in stock; one that stock may accept on some
+    /// Python must not reach it.
+    #[cold]
+    fn complain_init(&self, arguments: &InitArguments<'_, '_>) -> Option<PyErr> {
+        let args = arguments.args.cast::<PyTuple>().ok()?;
+        let keywords = arguments.keywords.and_then(|keywords| keywords.cast::<PyDict>().ok());
+        if args.len() <= self.positional {
+            return None;
+        }
+        arguments.receiver.stock_words("__init__", args, keywords)
     }
 
     fn parse_with_cpython<'py>(
@@ -143,8 +144,81 @@ impl<const N: usize> Signature<N> {
             return Err(PyErr::fetch(py));
         }
         // SAFETY: the parser stores references borrowed from `args` and `keywords`.
-        Ok(std::array::from_fn(|index| unsafe {
-            Bound::from_borrowed_ptr_or_opt(py, out[index])
-        }))
+        Ok(std::array::from_fn(|index| unsafe { Bound::from_borrowed_ptr_or_opt(py, out[index]) }))
     }
+}
+
+impl<'a, 'py> Arguments<'a, 'py> {
+    /// The argument of a method `name` that takes exactly one, by position.
+    ///
+    /// # Errors
+    /// TypeError, in stock's words, when there are more or fewer.
+    #[inline]
+    pub fn only(&self, name: &str) -> PyResult<&'a Bound<'py, PyAny>> {
+        match self.value(0) {
+            Some(value) if self.positional_len() == 1 && self.names().is_none() => Ok(value),
+            _ => Err(self.complain(name)),
+        }
+    }
+
+    /// Checks that a method `name` that takes no arguments was given none.
+    ///
+    /// # Errors
+    /// TypeError, in stock's words, when it was.
+    #[inline]
+    pub fn nothing(&self, name: &str) -> PyResult<()> {
+        if self.value(0).is_none() { Ok(()) } else { Err(self.complain(name)) }
+    }
+
+    #[cold]
+    fn complain(&self, name: &str) -> PyErr {
+        match self.to_objects() {
+            Ok((args, keywords)) => {
+                self.receiver.stock_words(name, &args, Some(&keywords)).unwrap_or_else(misfit)
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// The arguments as a tuple and a dict.
+    ///
+    /// # Errors
+    /// MemoryError.
+    pub fn to_objects(&self) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+        let keywords = PyDict::new(self.py());
+        if let Some(names) = self.names() {
+            for (index, name) in names.try_iter()?.enumerate() {
+                keywords.set_item(name?, self.value(self.positional_len() + index))?;
+            }
+        }
+        Ok((self.rest(0)?, keywords))
+    }
+}
+
+impl Receiver {
+    /// What the method `name` of the base class, which the native one overrides, says to arguments that
+    /// do not fit. Its words differ between Python versions, and it looks at its arguments before
+    /// anything else. None when there is no such method, or it has nothing against the arguments.
+    fn stock_words<'py>(
+        self,
+        name: &str,
+        args: &Bound<'py, PyTuple>,
+        keywords: Option<&Bound<'py, PyDict>>,
+    ) -> Option<PyErr> {
+        let py = args.py();
+        // SAFETY: both are alive while the call is in progress.
+        let (object, class) = unsafe {
+            (
+                Bound::<PyAny>::from_borrowed_ptr_or_opt(py, self.object)?,
+                Bound::<PyAny>::from_borrowed_ptr_or_opt(py, self.class.cast())?,
+            )
+        };
+        let method = class.getattr("__base__").and_then(|base| base.getattr(name)).ok()?;
+        let all = PyTuple::new(py, std::iter::once(object).chain(args).collect::<Vec<_>>()).ok()?;
+        method.call(all, keywords).err().filter(|error| error.is_instance_of::<PyTypeError>(py))
+    }
+}
+
+fn misfit() -> PyErr {
+    PyTypeError::new_err("invalid arguments")
 }

@@ -1,10 +1,9 @@
 //! `create_future`, and `create_task` with and without a task factory.
 
 use ferrio_capi::method::{Arguments, Object};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 use pyo3::{PyTypeInfo, intern};
 
 use super::debug;
@@ -40,8 +39,7 @@ pub fn create_task<'py>(
     {
         return Ok(task::spawn(slf, parts)?.into_any());
     }
-    let positional = arguments.rest(0)?;
-    let keywords = keywords(arguments)?;
+    let (positional, keywords) = arguments.to_objects()?;
     if default && positional.len() == 1 && passes_keywords_on(slf)? {
         keywords.set_item(intern!(py, "loop"), slf)?;
         return Task::type_object(py).call(positional, Some(&keywords));
@@ -65,25 +63,7 @@ fn plain_parts<'py>(arguments: &Arguments<'_, 'py>) -> Option<task::Parts<'py>> 
             }
         }
     }
-    Some(task::Parts {
-        coro,
-        name,
-        context,
-    })
-}
-
-fn keywords<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
-    let keywords = PyDict::new(arguments.py());
-    if let Some(names) = arguments.names() {
-        for (index, name) in names.cast::<PyTuple>()?.iter().enumerate() {
-            let value = arguments.value(arguments.positional_len() + index);
-            keywords.set_item(
-                name,
-                value.ok_or_else(|| PyTypeError::new_err("missing value"))?,
-            )?;
-        }
-    }
-    Ok(keywords)
+    Some(task::Parts { coro, name, context })
 }
 
 /// Whether this Python's `create_task` takes `**kwargs` for the task (3.13.3 and later).
@@ -93,10 +73,7 @@ fn passes_keywords_on(slf: &Bound<'_, EventLoop>) -> PyResult<bool> {
     ANSWER
         .get_or_try_init(slf.py(), || {
             let function = inherited(slf)?.getattr("create_task")?;
-            let flags: u32 = function
-                .getattr("__code__")?
-                .getattr("co_flags")?
-                .extract()?;
+            let flags: u32 = function.getattr("__code__")?.getattr("co_flags")?.extract()?;
             Ok(flags & VAR_KEYWORDS != 0)
         })
         .copied()

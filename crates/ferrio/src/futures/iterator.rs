@@ -3,7 +3,6 @@
 use std::ffi::c_int;
 
 use ferrio_capi::method::{Arguments, Members, Next, Object};
-use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use pyo3::PyAny as Any;
 use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyTypeError};
@@ -113,36 +112,26 @@ fn close<'py>(this: &Bound<'py, FutureIter>) -> Object<'py> {
     Ok(names::none(this.py()))
 }
 
-static THROW: Signature<3> = Signature {
-    format: c"O|OO:throw",
-    names: [c"", c"", c""],
-    positional: 3,
-    required: 1,
-};
-
 fn throw<'py>(this: &Bound<'py, FutureIter>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let exception = thrown(&THROW.parse(&arguments)?, this.py())?;
+    let exception = thrown(&arguments)?;
     drop(this.state().future.take(this.py()));
     Err(PyErr::from_value(exception))
 }
 
 /// The exception that `throw(type_or_value, value=None, traceback=None)` means, as for generators.
-pub fn thrown<'py>(
-    [kind, value, traceback]: &[Option<&Bound<'py, Any>>; 3],
-    py: Python<'py>,
-) -> PyResult<Bound<'py, Any>> {
+pub fn thrown<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, Any>> {
+    let py = arguments.py();
+    let kind = first_thrown(arguments)?;
+    let (value, traceback) = (arguments.value(1), arguments.value(2));
     if cfg!(Py_3_12) && (value.is_some() || traceback.is_some()) {
         let text = c"the (type, exc, tb) signature of throw() is deprecated, use the single-arg \
                      signature instead.";
         PyErr::warn(py, &py.get_type::<PyDeprecationWarning>(), text, 1)?;
     }
-    let kind = kind.ok_or_else(|| PyTypeError::new_err("throw() expected at least 1 argument"))?;
     let value = value.filter(|value| !value.is_none());
     let traceback = traceback.filter(|traceback| !traceback.is_none());
     if traceback.is_some_and(|traceback| !traceback.is_instance_of::<pyo3::types::PyTraceback>()) {
-        return Err(PyTypeError::new_err(
-            "throw() third argument must be a traceback",
-        ));
+        return Err(PyTypeError::new_err("throw() third argument must be a traceback"));
     }
     let exception = if let Ok(class) = kind.cast::<pyo3::types::PyType>()
         && class.is_subclass_of::<pyo3::exceptions::PyBaseException>()?
@@ -168,6 +157,21 @@ pub fn thrown<'py>(
     Ok(exception)
 }
 
+/// The first of one to three arguments by position.
+fn first_thrown<'a, 'py>(arguments: &Arguments<'a, 'py>) -> PyResult<&'a Bound<'py, Any>> {
+    if arguments.names().is_some() {
+        return Err(PyTypeError::new_err("throw() takes no keyword arguments"));
+    }
+    match (arguments.value(0), arguments.positional_len()) {
+        (Some(first), 1..=3) => Ok(first),
+        (None, _) => Err(PyTypeError::new_err("throw expected at least 1 argument, got 0")),
+        (_, given) => {
+            let text = format!("throw expected at most 3 arguments, got {given}");
+            Err(PyTypeError::new_err(text))
+        }
+    }
+}
+
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
     let members = Members::default()
@@ -176,10 +180,5 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .one::<FutureIter, _>(c"send", send, c"Resume the await; the value is ignored.")
         .keywords::<FutureIter, _>(c"throw", throw, c"Raise an exception at the await.")
         .noargs::<FutureIter, _>(c"close", close, c"End the await.");
-    ITERATOR.create(
-        py,
-        c"ferrio.FutureIter",
-        &py.get_type::<Any>(),
-        members.into_slots(),
-    )
+    ITERATOR.create(py, c"ferrio.FutureIter", &py.get_type::<Any>(), members.into_slots())
 }

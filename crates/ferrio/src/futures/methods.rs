@@ -72,22 +72,15 @@ pub fn new<'py>(event_loop: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, Futur
     let py = event_loop.py();
     let future = FUTURE.alloc(py)?;
     if crate::loop_state::get(&event_loop.get().debug) {
-        future
-            .as_future()
-            .state
-            .reset(py, event_loop.as_any().clone())?;
+        future.as_future().state.reset(py, event_loop.as_any().clone())?;
     } else {
         future.as_future().state.begin(event_loop);
     }
     Ok(future)
 }
 
-static INIT: Signature<1> = Signature {
-    format: c"|$O:Future",
-    names: [c"loop"],
-    positional: 0,
-    required: 0,
-};
+static INIT: Signature<1> =
+    Signature { format: c"|$O:Future", names: [c"loop"], positional: 0, required: 0 };
 
 fn init<'py>(this: &Bound<'py, Future>, arguments: InitArguments<'_, 'py>) -> PyResult<()> {
     let [event_loop] = INIT.parse_init(&arguments)?;
@@ -112,32 +105,35 @@ pub fn result<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
 }
 
 /// `exception()`. CPython: _asyncio_Future_exception_impl
-pub fn exception<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+pub fn exception<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    arguments: Arguments<'_, 'py>,
+) -> Object<'py> {
+    arguments.nothing("exception")?;
     let py = this.py();
     let state = this.as_future().state;
     match state.status() {
-        Status::Pending if !state.event_loop.is_set() => Err(errors::invalid_state(
-            py,
-            "Future object is not initialized.",
-        )),
+        Status::Pending if !state.event_loop.is_set() => {
+            Err(errors::invalid_state(py, "Future object is not initialized."))
+        }
         Status::Pending => Err(errors::invalid_state(py, "Exception is not set.")),
         Status::Cancelled => Err(PyErr::from_value(state.make_cancelled_error(py)?)),
         Status::Result => Ok(none(py)),
         Status::Exception => {
             state.log_traceback.set(false);
-            Ok(state
-                .value(py, Status::Exception)
-                .unwrap_or_else(|| none(py)))
+            Ok(state.value(py, Status::Exception).unwrap_or_else(|| none(py)))
         }
     }
 }
 
-fn set_result<'py>(this: &Bound<'py, Future>, value: &Bound<'py, PyAny>) -> Object<'py> {
+fn set_result<'py>(this: &Bound<'py, Future>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    let value = arguments.only("set_result")?;
     this.as_future().set_result(value.clone())?;
     Ok(none(this.py()))
 }
 
-fn set_exception<'py>(this: &Bound<'py, Future>, value: &Bound<'py, PyAny>) -> Object<'py> {
+fn set_exception<'py>(this: &Bound<'py, Future>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    let value = arguments.only("set_exception")?;
     this.as_future().set_exception(value)?;
     Ok(none(this.py()))
 }
@@ -173,20 +169,17 @@ pub fn add_done_callback<'py, C: FutureClass>(
 /// `remove_done_callback(fn)`: how many were removed.
 pub fn remove_done_callback<'py, C: FutureClass>(
     this: &Bound<'py, C>,
-    function: &Bound<'py, PyAny>,
+    arguments: Arguments<'_, 'py>,
 ) -> Object<'py> {
+    let function = arguments.only("remove_done_callback")?;
     let future = this.as_future();
     future.state.ensure_alive()?;
     let removed = future.state.callbacks.remove(function)?;
     Ok(removed.into_pyobject(this.py())?.into_any())
 }
 
-static CANCEL: Signature<1> = Signature {
-    format: c"|O:cancel",
-    names: [c"msg"],
-    positional: 1,
-    required: 0,
-};
+static CANCEL: Signature<1> =
+    Signature { format: c"|O:cancel", names: [c"msg"], positional: 1, required: 0 };
 
 /// The `msg` of a `cancel(msg=None)` call.
 pub fn cancel_message<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -202,25 +195,26 @@ fn cancel<'py>(this: &Bound<'py, Future>, arguments: Arguments<'_, 'py>) -> Obje
 }
 
 fn cancelled<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
-    Ok(boolean(
-        this.py(),
-        this.as_future().state.status() == Status::Cancelled,
-    ))
+    Ok(boolean(this.py(), this.as_future().state.status() == Status::Cancelled))
 }
 
 fn done<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
     Ok(boolean(this.py(), !this.as_future().state.is_pending()))
 }
 
-fn get_loop<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
-    this.as_future()
-        .state
-        .event_loop
-        .get(this.py())
-        .ok_or_else(errors::uninitialized)
+fn get_loop<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    arguments: Arguments<'_, 'py>,
+) -> Object<'py> {
+    arguments.nothing("get_loop")?;
+    this.as_future().state.event_loop.get(this.py()).ok_or_else(errors::uninitialized)
 }
 
-fn make_cancelled_error<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
+fn make_cancelled_error<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    arguments: Arguments<'_, 'py>,
+) -> Object<'py> {
+    arguments.nothing("_make_cancelled_error")?;
     this.as_future().state.make_cancelled_error(this.py())
 }
 
@@ -244,9 +238,7 @@ fn get_callbacks<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
     let py = this.py();
     let state = this.as_future().state;
     state.ensure_alive()?;
-    state
-        .callbacks
-        .to_list(py, |task| task.call_method0(intern!(py, "get_context")))
+    state.callbacks.to_list(py, |task| task.call_method0(intern!(py, "get_context")))
 }
 
 fn get_result<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
@@ -263,20 +255,12 @@ fn get_exception<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
 
 fn get_source_traceback<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
     let py = this.py();
-    Ok(this
-        .as_future()
-        .state
-        .source_traceback(py)
-        .unwrap_or_else(|| none(py)))
+    Ok(this.as_future().state.source_traceback(py).unwrap_or_else(|| none(py)))
 }
 
 fn get_cancel_message<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
     let py = this.py();
-    Ok(this
-        .as_future()
-        .state
-        .cancel_message(py)
-        .unwrap_or_else(|| none(py)))
+    Ok(this.as_future().state.cancel_message(py).unwrap_or_else(|| none(py)))
 }
 
 fn set_cancel_message<'py, C: FutureClass>(
@@ -284,18 +268,13 @@ fn set_cancel_message<'py, C: FutureClass>(
     value: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let value = value.ok_or_else(cannot_delete)?;
-    this.as_future()
-        .state
-        .set_cancel_message(this.py(), Some(value.clone()));
+    this.as_future().state.set_cancel_message(this.py(), Some(value.clone()));
     Ok(())
 }
 
 fn get_blocking<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
     let state = this.as_future().state;
-    Ok(boolean(
-        this.py(),
-        state.event_loop.is_set() && state.blocking.get(),
-    ))
+    Ok(boolean(this.py(), state.event_loop.is_set() && state.blocking.get()))
 }
 
 fn set_blocking<'py, C: FutureClass>(
@@ -304,9 +283,7 @@ fn set_blocking<'py, C: FutureClass>(
 ) -> PyResult<()> {
     let state = this.as_future().state;
     state.ensure_alive()?;
-    state
-        .blocking
-        .set(value.ok_or_else(cannot_delete)?.is_truthy()?);
+    state.blocking.set(value.ok_or_else(cannot_delete)?.is_truthy()?);
     Ok(())
 }
 
@@ -321,9 +298,7 @@ fn set_log_traceback<'py, C: FutureClass>(
     value: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     if value.ok_or_else(cannot_delete)?.is_truthy()? {
-        return Err(PyValueError::new_err(
-            "_log_traceback can only be set to False",
-        ));
+        return Err(PyValueError::new_err("_log_traceback can only be set to False"));
     }
     this.as_future().state.log_traceback.set(false);
     Ok(())
@@ -363,12 +338,8 @@ pub fn finalize<C: FutureClass>(this: &Bound<'_, C>) -> PyResult<()> {
 /// The methods and properties that Future and Task share.
 pub fn members<C: FutureClass>() -> Members {
     Members::default()
-        .noargs::<C, _>(
-            c"result",
-            result::<C>,
-            c"Return the result, or raise the exception.",
-        )
-        .noargs::<C, _>(
+        .noargs::<C, _>(c"result", result::<C>, c"Return the result, or raise the exception.")
+        .keywords::<C, _>(
             c"exception",
             exception::<C>,
             c"Return the exception that was set, or None.",
@@ -378,23 +349,19 @@ pub fn members<C: FutureClass>() -> Members {
             add_done_callback::<C>,
             c"Add a callback to be run when the future becomes done.",
         )
-        .one::<C, _>(
+        .keywords::<C, _>(
             c"remove_done_callback",
             remove_done_callback::<C>,
             c"Remove all instances of a callback; return how many there were.",
         )
-        .noargs::<C, _>(
-            c"cancelled",
-            cancelled::<C>,
-            c"Return True if the future was cancelled.",
-        )
+        .noargs::<C, _>(c"cancelled", cancelled::<C>, c"Return True if the future was cancelled.")
         .noargs::<C, _>(c"done", done::<C>, c"Return True if the future is done.")
-        .noargs::<C, _>(
+        .keywords::<C, _>(
             c"get_loop",
             get_loop::<C>,
             c"Return the event loop the future is bound to.",
         )
-        .noargs::<C, _>(
+        .keywords::<C, _>(
             c"_make_cancelled_error",
             make_cancelled_error::<C>,
             c"Create the CancelledError to raise if the future is cancelled.",
@@ -406,21 +373,9 @@ pub fn members<C: FutureClass>() -> Members {
         .get::<C, _>(c"_result", get_result::<C>)
         .get::<C, _>(c"_exception", get_exception::<C>)
         .get::<C, _>(c"_source_traceback", get_source_traceback::<C>)
-        .get_set::<C, _, _>(
-            c"_cancel_message",
-            get_cancel_message::<C>,
-            set_cancel_message::<C>,
-        )
-        .get_set::<C, _, _>(
-            c"_asyncio_future_blocking",
-            get_blocking::<C>,
-            set_blocking::<C>,
-        )
-        .get_set::<C, _, _>(
-            c"_log_traceback",
-            get_log_traceback::<C>,
-            set_log_traceback::<C>,
-        )
+        .get_set::<C, _, _>(c"_cancel_message", get_cancel_message::<C>, set_cancel_message::<C>)
+        .get_set::<C, _, _>(c"_asyncio_future_blocking", get_blocking::<C>, set_blocking::<C>)
+        .get_set::<C, _, _>(c"_log_traceback", get_log_traceback::<C>, set_log_traceback::<C>)
         .unary_slot::<C, _>(ffi::Py_tp_iter, iterator::new::<C>)
         .unary_slot::<C, _>(ffi::Py_am_await, iterator::new::<C>)
 }
@@ -430,12 +385,12 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
     iterator::create(py)?;
     let members = members::<Future>()
         .init::<Future, _>(init)
-        .one::<Future, _>(
+        .keywords::<Future, _>(
             c"set_result",
             set_result,
             c"Mark the future done and set its result.",
         )
-        .one::<Future, _>(
+        .keywords::<Future, _>(
             c"set_exception",
             set_exception,
             c"Mark the future done and set an exception.",

@@ -10,7 +10,6 @@ use std::cell::Cell;
 use std::ffi::c_int;
 
 use ferrio_capi::method::{Arguments, Members, Next, Object};
-use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use ferrio_core::timers::TimerKey;
 use ferrio_core::turn;
@@ -51,9 +50,7 @@ pub struct SleepState {
 // SAFETY: empty slots, a key of zeroes and `Phase::Created` are all-zero.
 unsafe impl State for SleepState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
-        [&self.result, &self.extra, &self.future]
-            .into_iter()
-            .try_for_each(|slot| visit.slot(slot))
+        [&self.result, &self.extra, &self.future].into_iter().try_for_each(|slot| visit.slot(slot))
     }
 
     fn clear(&self, py: Python<'_>) {
@@ -108,14 +105,10 @@ fn next<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
         Phase::Created => start(this),
         Phase::Yielded => {
             state.phase.set(Phase::Done);
-            Ok(Next::Return(
-                state.result.take(py).unwrap_or_else(|| none(py)),
-            ))
+            Ok(Next::Return(state.result.take(py).unwrap_or_else(|| none(py))))
         }
         Phase::Waiting => wake(this),
-        Phase::Done => Err(PyRuntimeError::new_err(
-            "cannot reuse already awaited coroutine",
-        )),
+        Phase::Done => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
     }
 }
 
@@ -160,9 +153,7 @@ fn wait_natively<'py>(
     let state = this.state();
     let when = turn::monotonic() + delay.extract::<f64>()?;
     let future = future_methods::new(event_loop)?;
-    let key = event_loop
-        .get()
-        .push_timer(this.py(), when, owned(this.as_any()));
+    let key = event_loop.get().push_timer(this.py(), when, owned(this.as_any()));
     state.key.set(key);
     future.as_future().state.blocking.set(true);
     state.future.set(future.clone());
@@ -248,26 +239,15 @@ fn send<'py>(this: &Bound<'py, Sleep>, value: &Bound<'py, PyAny>) -> Object<'py>
     }
     match next(this)? {
         Next::Yield(item) => Ok(item),
-        Next::Return(value) => Err(pyo3::exceptions::PyStopIteration::new_err(
-            (value.unbind(),),
-        )),
+        Next::Return(value) => Err(pyo3::exceptions::PyStopIteration::new_err((value.unbind(),))),
     }
 }
 
-static THROW: Signature<3> = Signature {
-    format: c"O|OO:throw",
-    names: [c"", c"", c""],
-    positional: 3,
-    required: 1,
-};
-
 fn throw<'py>(this: &Bound<'py, Sleep>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     if this.state().phase.get() == Phase::Done {
-        return Err(PyRuntimeError::new_err(
-            "cannot reuse already awaited coroutine",
-        ));
+        return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
     }
-    let exception = iterator::thrown(&THROW.parse(&arguments)?, this.py())?;
+    let exception = iterator::thrown(&arguments)?;
     end(this)?;
     Err(PyErr::from_value(exception))
 }
@@ -317,20 +297,12 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<Sleep, _>(c"cr_running", cr_running)
         .finalize::<Sleep, _>(finalize)
         .doc(c"The coroutine of ferrio.sleep().");
-    SLEEP.create(
-        py,
-        c"ferrio.sleep",
-        &py.get_type::<PyAny>(),
-        members.into_slots(),
-    )
+    SLEEP.create(py, c"ferrio.sleep", &py.get_type::<PyAny>(), members.into_slots())
 }
 
 /// What stock's timer callback would be called with: the future and the result.
 pub fn awaken_arguments<'py>(sleep: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     let py = sleep.py();
     let state = sleep.cast::<Sleep>()?.state();
-    PyTuple::new(
-        py,
-        [state.future.get_or_none(py), state.result.get_or_none(py)],
-    )
+    PyTuple::new(py, [state.future.get_or_none(py), state.result.get_or_none(py)])
 }
