@@ -38,11 +38,7 @@ impl BoundFunction {
     /// `function` is made by [`function_of!`](crate::function_of).
     #[must_use]
     pub const fn new(name: &'static CStr, function: ffi::PyCFunction) -> Self {
-        Self {
-            name,
-            function,
-            definition: OnceLock::new(),
-        }
+        Self { name, function, definition: OnceLock::new() }
     }
 
     /// The function bound to `object`.
@@ -50,9 +46,7 @@ impl BoundFunction {
         let definition = self.definition.get_or_init(|| {
             Definition(Box::leak(Box::new(ffi::PyMethodDef {
                 ml_name: self.name.as_ptr(),
-                ml_meth: ffi::PyMethodDefPointer {
-                    PyCFunction: self.function,
-                },
+                ml_meth: ffi::PyMethodDefPointer { PyCFunction: self.function },
                 ml_flags: ffi::METH_O,
                 ml_doc: std::ptr::null(),
             })))
@@ -78,12 +72,7 @@ pub unsafe fn call_body(
 ) -> *mut ffi::PyObject {
     // SAFETY: the caller's promise.
     unsafe {
-        guard_object(|py| {
-            body(
-                Bound::ref_from_ptr(py, &object),
-                Bound::ref_from_ptr(py, &arg),
-            )
-        })
+        guard_object(|py| body(Bound::ref_from_ptr(py, &object), Bound::ref_from_ptr(py, &arg)))
     }
 }
 

@@ -15,121 +15,14 @@ use std::marker::PhantomData;
 use std::mem::{align_of, size_of};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{DerefToPyAny, PyTuple, PyType};
-use pyo3::{PyTypeInfo, exceptions::PyRuntimeError};
+use pyo3::types::{PyTuple, PyType};
 
-use crate::reference::{Ref, Slot};
+use crate::native_class::{NativeClass, State, Visit};
 use crate::trampoline::guard;
 use crate::{GilCell, dict};
-
-/// The native part of an instance.
-///
-/// # Safety
-/// All-zero bytes are a valid value, the empty one.
-pub unsafe trait State: 'static {
-    /// Reports every reference that the state owns to the garbage collector.
-    ///
-    /// # Errors
-    /// What `visit` answers, passed on at once.
-    fn traverse(&self, visit: &Visit) -> Result<(), c_int>;
-
-    /// Gives up every reference (tp_clear).
-    fn clear(&self, py: Python<'_>);
-}
-
-/// A Rust marker type that stands for a native class.
-pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
-    /// The native part of its instances.
-    type State: State;
-
-    /// Whether new instances are tracked by the garbage collector. One that is not must be tracked
-    /// ([`track`]) before it can become part of a cycle that its owner does not show in its place.
-    const TRACKED: bool = true;
-
-    /// How many freed instances are kept for reuse.
-    const KEPT: usize;
-
-    /// The class's static record.
-    fn class() -> &'static Class<Self>;
-
-    /// References that lie in the base's part of the instance; most classes have none.
-    ///
-    /// # Errors
-    /// What `visit` answers.
-    fn traverse_base(_object: *mut ffi::PyObject, _visit: &Visit) -> Result<(), c_int> {
-        Ok(())
-    }
-
-    /// Gives up the references that [`NativeClass::traverse_base`] reports.
-    fn clear_base(_object: *mut ffi::PyObject, _py: Python<'_>) {}
-
-    /// Called when an instance is about to be freed, before its state is dropped.
-    fn before_free(_py: Python<'_>, _state: &Self::State) {}
-
-    /// Whether the finalizer has anything to say for this instance; spares the call when not.
-    fn needs_finalizer(_state: &Self::State) -> bool {
-        false
-    }
-}
-
-/// Access to the native state behind a reference.
-pub trait StateOf {
-    /// The state's type.
-    type State;
-
-    /// The native state of this instance.
-    fn state(&self) -> &Self::State;
-}
-
-impl<C: NativeClass> StateOf for Bound<'_, C> {
-    type State = C::State;
-
-    #[inline]
-    fn state(&self) -> &C::State {
-        // SAFETY: a `Bound<C>` is an instance of C's type (PyTypeInfo's contract).
-        unsafe { C::class().state_at(self.as_ptr()) }
-    }
-}
-
-/// The garbage collector's visitor.
-#[derive(Debug)]
-pub struct Visit {
-    visit: ffi::visitproc,
-    arg: *mut c_void,
-}
-
-impl Visit {
-    /// Reports a slot.
-    ///
-    /// # Errors
-    /// The visitor's answer when it wants to stop.
-    #[inline]
-    pub fn slot(&self, slot: &Slot) -> Result<(), c_int> {
-        self.pointer(slot.as_ptr())
-    }
-
-    /// Reports an owned reference.
-    ///
-    /// # Errors
-    /// The visitor's answer when it wants to stop.
-    #[inline]
-    pub fn reference(&self, reference: &Ref) -> Result<(), c_int> {
-        self.pointer(reference.as_ptr())
-    }
-
-    fn pointer(&self, object: *mut ffi::PyObject) -> Result<(), c_int> {
-        if object.is_null() {
-            return Ok(());
-        }
-        // SAFETY: `object` is alive (owned by the object being traversed); `arg` is the visitor's.
-        match unsafe { (self.visit)(object, self.arg) } {
-            0 => Ok(()),
-            stop => Err(stop),
-        }
-    }
-}
 
 /// What is fixed about a class: where its state lies and its freed instances.
 #[derive(Debug)]
@@ -221,10 +114,7 @@ impl<C: NativeClass> Class<C> {
         // SAFETY: exact instances hold a State at the offset; zero is its empty value. PyObject_Init
         // restores the header (and the type's reference); the GC head was left untracked.
         unsafe {
-            object
-                .cast::<u8>()
-                .add(offset)
-                .write_bytes(0, size_of::<C::State>());
+            object.cast::<u8>().add(offset).write_bytes(0, size_of::<C::State>());
             ffi::PyObject_Init(object, self.type_ptr());
             if C::TRACKED {
                 ffi::PyObject_GC_Track(object.cast());
@@ -300,8 +190,7 @@ impl<C: NativeClass> Class<C> {
             )
         }?;
         // The reference is given to the static: the type lives as long as the process.
-        self.type_object
-            .store(made.into_ptr().cast(), Ordering::Relaxed);
+        self.type_object.store(made.into_ptr().cast(), Ordering::Relaxed);
         Ok(())
     }
 }
@@ -335,10 +224,7 @@ pub fn track_if_shared<C: NativeClass>(object: &Bound<'_, C>) {
 /// One entry of a type's slot table.
 #[must_use]
 pub fn slot(id: c_int, function: *mut c_void) -> ffi::PyType_Slot {
-    ffi::PyType_Slot {
-        slot: id,
-        pfunc: function,
-    }
+    ffi::PyType_Slot { slot: id, pfunc: function }
 }
 
 unsafe extern "C" fn new<C: NativeClass>(

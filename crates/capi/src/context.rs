@@ -45,11 +45,7 @@ fn not_a_context(object: &Bound<'_, PyAny>) -> PyErr {
     match object.getattr("run") {
         Err(error) => error,
         Ok(_) => {
-            let name = object
-                .get_type()
-                .name()
-                .map(|name| name.to_string())
-                .unwrap_or_default();
+            let name = object.get_type().name().map(|name| name.to_string()).unwrap_or_default();
             PyTypeError::new_err(format!("a Context was expected, got '{name}'"))
         }
     }

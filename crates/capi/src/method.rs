@@ -11,6 +11,7 @@ use crate::arguments::Receiver;
 pub use crate::arguments::{Arguments, InitArguments};
 use crate::class::slot;
 use crate::native_class::NativeClass;
+pub use crate::send::Next;
 use crate::trampoline::{guard, guard_object};
 
 /// The result of everything that answers with an object.
@@ -360,16 +361,6 @@ pub fn finalized_by_collector<C: NativeClass>(object: &Bound<'_, C>) -> bool {
     // those of the cycle.
     // SAFETY: reading the count of a live object.
     unsafe { ffi::Py_REFCNT(object.as_ptr()) > 1 }
-}
-
-/// What one step of an iterator gave.
-#[derive(Debug)]
-#[must_use]
-pub enum Next<'py> {
-    /// An item.
-    Yield(Bound<'py, PyAny>),
-    /// The end, with the value that `await` evaluates to.
-    Return(Bound<'py, PyAny>),
 }
 
 unsafe extern "C" fn getter<C: NativeClass, F>(

@@ -113,8 +113,7 @@ impl Slot {
     pub fn as_py(&self) -> Option<&Py<PyAny>> {
         // SAFETY: a non-null pointer that the slot owns has `Py`'s representation; PyO3's visitor
         // reads it before anything else runs.
-        self.is_set()
-            .then(|| unsafe { &*self.0.as_ptr().cast::<Py<PyAny>>() })
+        self.is_set().then(|| unsafe { &*self.0.as_ptr().cast::<Py<PyAny>>() })
     }
 
     /// Takes the object out.

@@ -18,6 +18,16 @@ pub enum Sent<'py> {
     Raised(PyErr),
 }
 
+/// What one step of an iterator gave.
+#[derive(Debug)]
+#[must_use]
+pub enum Next<'py> {
+    /// An item.
+    Yield(Bound<'py, PyAny>),
+    /// The end, with the value that `await` evaluates to.
+    Return(Bound<'py, PyAny>),
+}
+
 /// `coro.send(None)`.
 #[inline]
 pub fn send_none<'py>(coro: &Bound<'py, PyAny>) -> Sent<'py> {

@@ -21,10 +21,7 @@ impl Member {
     /// A member that is not located yet.
     #[must_use]
     pub const fn new(name: &'static CStr) -> Self {
-        Self {
-            name,
-            offset: AtomicUsize::new(0),
-        }
+        Self { name, offset: AtomicUsize::new(0) }
     }
 
     /// Finds the member in `class` (or a base of it).
@@ -41,9 +38,7 @@ impl Member {
         // SAFETY: an object of type member_descriptor is a PyMemberDescrObject.
         let member = unsafe { *(*descriptor.as_ptr().cast::<ffi::PyMemberDescrObject>()).d_member };
         if member.type_code != ffi::Py_T_OBJECT_EX || member.offset <= 0 {
-            return Err(PyTypeError::new_err(format!(
-                "{class}: {name} is not an object slot"
-            )));
+            return Err(PyTypeError::new_err(format!("{class}: {name} is not an object slot")));
         }
         self.offset.store(member.offset as usize, Ordering::Relaxed);
         Ok(())

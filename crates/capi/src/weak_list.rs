@@ -23,11 +23,7 @@ impl WeakList {
     /// An empty list.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            places: Vec::new(),
-            free: None,
-            len: 0,
-        }
+        Self { places: Vec::new(), free: None, len: 0 }
     }
 
     /// Adds an object and says where.
@@ -41,11 +37,7 @@ impl WeakList {
         match self.free {
             Some(place) => {
                 let old = std::mem::replace(&mut self.places[place as usize], taken);
-                self.free = if let Place::Free(next) = old {
-                    next
-                } else {
-                    None
-                };
+                self.free = if let Place::Free(next) = old { next } else { None };
                 place
             }
             None => {

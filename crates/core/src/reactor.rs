@@ -50,12 +50,7 @@ impl Poller {
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(
-            &epoll,
-            &eventfd,
-            EventData::new_u64(WAKE_TOKEN),
-            EventFlags::IN,
-        )?;
+        epoll::add(&epoll, &eventfd, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
         Ok(Self { epoll, eventfd })
     }
 
@@ -72,10 +67,7 @@ impl Poller {
     /// when the wake-up was among it. A signal gives `ErrorKind::Interrupted` and no events.
     pub fn wait(&self, events: &mut Events, timeout: Timeout) -> io::Result<()> {
         let timespec = match timeout {
-            Timeout::Zero => Some(Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
+            Timeout::Zero => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
             Timeout::For(duration) => Some(to_timespec(duration)),
             Timeout::Forever => None,
         };
@@ -142,9 +134,7 @@ impl Events {
     /// A buffer for a usual turn; see [`Events::reserve`].
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            list: Vec::with_capacity(FIRST_CAPACITY),
-        }
+        Self { list: Vec::with_capacity(FIRST_CAPACITY) }
     }
 
     /// The events of the last wait.
@@ -183,10 +173,7 @@ impl Events {
     /// Fills the empty buffer; says whether the wake-up was reported, and takes it out.
     fn wait(&mut self, epoll: &OwnedFd, timeout: Option<&Timespec>) -> io::Result<bool> {
         epoll::wait(epoll, spare_capacity(&mut self.list), timeout)?;
-        let wake = self
-            .list
-            .iter()
-            .position(|event| event.data.u64() == WAKE_TOKEN);
+        let wake = self.list.iter().position(|event| event.data.u64() == WAKE_TOKEN);
         if let Some(index) = wake {
             self.list.remove(index);
         }

@@ -18,9 +18,7 @@ impl<T> Ready<T> {
     /// An empty queue that owns no memory yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            items: VecDeque::new(),
-        }
+        Self { items: VecDeque::new() }
     }
 
     /// Queues `item` behind all others.

@@ -48,13 +48,7 @@ impl<T> Timers<T> {
     /// No timers, and no memory yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            heap: Vec::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            live: 0,
-            cancelled: 0,
-        }
+        Self { heap: Vec::new(), slots: Vec::new(), free: Vec::new(), live: 0, cancelled: 0 }
     }
 
     /// Adds a timer that is due once the clock has passed `when` (seconds, any value).
@@ -159,9 +153,7 @@ impl<T> Timers<T> {
         self.free = Vec::new();
         self.live = 0;
         self.cancelled = 0;
-        heap.iter()
-            .filter_map(|entry| slots[entry.slot as usize].take())
-            .collect()
+        heap.iter().filter_map(|entry| slots[entry.slot as usize].take()).collect()
     }
 
     fn occupy(&mut self, payload: T) -> u32 {

@@ -42,11 +42,7 @@ pub enum Poll {
 /// poll.
 #[inline]
 pub fn decide_busy(quiet: bool, skipped: u32) -> Poll {
-    if quiet && skipped < MAX_SKIPPED_TURNS {
-        Poll::Skip
-    } else {
-        Poll::Now
-    }
+    if quiet && skipped < MAX_SKIPPED_TURNS { Poll::Skip } else { Poll::Now }
 }
 
 /// How a turn polls with nothing to do before the deadline `when`.

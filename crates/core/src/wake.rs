@@ -46,9 +46,7 @@ impl WakeFlag {
     /// The flag of a loop that does not sleep.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            sleeping: AtomicBool::new(false),
-        }
+        Self { sleeping: AtomicBool::new(false) }
     }
 
     /// Loop thread, before it looks at its queue for the last time and blocks. It must call
@@ -64,11 +62,7 @@ impl WakeFlag {
 
     /// Any thread, after it has queued its item.
     pub fn request(&self) -> Wake {
-        if self.sleeping.swap(false, Ordering::AcqRel) {
-            Wake::Write
-        } else {
-            Wake::AlreadyAwake
-        }
+        if self.sleeping.swap(false, Ordering::AcqRel) { Wake::Write } else { Wake::AlreadyAwake }
     }
 }
 

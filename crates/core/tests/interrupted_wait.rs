@@ -23,12 +23,7 @@ fn a_signal_ends_the_wait_with_interrupted_and_no_events() {
     let mut events = Events::new();
     let mut interests = Interests::new();
     let mut child = Command::new("sh")
-        .args([
-            "-c",
-            STOP_AND_CONTINUE,
-            "sh",
-            &std::process::id().to_string(),
-        ])
+        .args(["-c", STOP_AND_CONTINUE, "sh", &std::process::id().to_string()])
         .stdout(Stdio::piped())
         .spawn()
         .expect("there is a shell");

@@ -57,11 +57,7 @@ impl Socket {
     fn new() -> Self {
         let (near, far) = UnixStream::pair().expect("sockets are to be had");
         near.set_nonblocking(true).expect("a fresh socket");
-        Self {
-            near,
-            far: Some(far),
-            expected: Expected::default(),
-        }
+        Self { near, far: Some(far), expected: Expected::default() }
     }
 
     fn send(&mut self) {
@@ -101,12 +97,7 @@ impl Bench {
     }
 
     fn apply(&mut self, item: usize, index: usize, act: Act) {
-        let Self {
-            poller,
-            interests,
-            sockets,
-            ..
-        } = self;
+        let Self { poller, interests, sockets, .. } = self;
         let socket = &mut sockets[index];
         let fd = socket.near.as_fd();
         let expected = &mut socket.expected;
@@ -152,17 +143,14 @@ impl Bench {
         assert_eq!(self.interests.is_empty(), expected.is_empty());
         for socket in &self.sockets {
             let fd = socket.near.as_raw_fd();
-            let sides = expected
-                .get(&fd)
-                .map(|(reader, writer)| (reader.is_some(), writer.is_some()));
+            let sides =
+                expected.get(&fd).map(|(reader, writer)| (reader.is_some(), writer.is_some()));
             assert_eq!(self.interests.events_of(fd), sides);
         }
     }
 
     fn check_readiness(&mut self) {
-        self.poller
-            .wait(&mut self.events, Timeout::Zero)
-            .expect("a wait that does not block");
+        self.poller.wait(&mut self.events, Timeout::Zero).expect("a wait that does not block");
         let mut told: Vec<usize> = Vec::new();
         for event in self.events.iter() {
             told.extend(self.interests.reader(event.fd).filter(|_| event.readable));
@@ -170,10 +158,7 @@ impl Bench {
         }
         told.sort_unstable();
         let mut expected = Vec::new();
-        for Socket {
-            expected: socket, ..
-        } in &self.sockets
-        {
+        for Socket { expected: socket, .. } in &self.sockets {
             expected.extend(socket.reader.filter(|_| socket.has_data || socket.hung_up));
             // The few bytes of a test never fill a socket's buffer.
             expected.extend(socket.writer);

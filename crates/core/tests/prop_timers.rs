@@ -85,11 +85,7 @@ impl Model {
             }
             self.cancelled_count = 0;
         } else {
-            while self
-                .scheduled
-                .first()
-                .is_some_and(|head| self.cancelled[head.id])
-            {
+            while self.scheduled.first().is_some_and(|head| self.cancelled[head.id]) {
                 self.cancelled_count -= 1;
                 self.pop();
             }
@@ -121,10 +117,7 @@ impl Model {
     }
 
     fn live(&self) -> Vec<(u64, usize)> {
-        let live = self
-            .scheduled
-            .iter()
-            .filter(|timer| !self.cancelled[timer.id]);
+        let live = self.scheduled.iter().filter(|timer| !self.cancelled[timer.id]);
         live.map(|timer| (timer.when.to_bits(), timer.id)).collect()
     }
 }
@@ -199,12 +192,7 @@ fn replay(acts: Vec<Act>) {
         let live = model.live();
         assert_eq!(timers.len(), live.len());
         assert_eq!(timers.is_empty(), live.is_empty());
-        assert!(
-            timers
-                .iter()
-                .map(|(when, id)| (when.to_bits(), *id))
-                .eq(live)
-        );
+        assert!(timers.iter().map(|(when, id)| (when.to_bits(), *id)).eq(live));
     }
 }
 

@@ -29,15 +29,11 @@ impl Bench {
     }
 
     fn set_reader(&mut self, fd: impl AsFd, item: &'static str) -> Option<&'static str> {
-        self.interests
-            .set_reader(&self.poller, fd.as_fd(), item)
-            .expect("the fd can be watched")
+        self.interests.set_reader(&self.poller, fd.as_fd(), item).expect("the fd can be watched")
     }
 
     fn set_writer(&mut self, fd: impl AsFd, item: &'static str) -> Option<&'static str> {
-        self.interests
-            .set_writer(&self.poller, fd.as_fd(), item)
-            .expect("the fd can be watched")
+        self.interests.set_writer(&self.poller, fd.as_fd(), item).expect("the fd can be watched")
     }
 
     fn remove_reader(&mut self, fd: impl AsFd) -> std::io::Result<Option<&'static str>> {
@@ -50,9 +46,7 @@ impl Bench {
 
     /// What is ready now, as a loop would dispatch it.
     fn ready(&mut self) -> Vec<&'static str> {
-        self.poller
-            .wait(&mut self.events, Timeout::Zero)
-            .expect("a wait that does not block");
+        self.poller.wait(&mut self.events, Timeout::Zero).expect("a wait that does not block");
         let mut items = Vec::new();
         for event in self.events.iter() {
             items.extend(self.interests.reader(event.fd).filter(|_| event.readable));
@@ -80,11 +74,7 @@ fn reopen(fd: &mut OwnedFd, other: impl AsFd) {
 /// A file that epoll_ctl refuses with EBADF, as it does a number that is not open.
 fn bad_fd() -> File {
     const O_PATH: i32 = 0o10_000_000;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(O_PATH)
-        .open("/")
-        .expect("the root can be opened")
+    OpenOptions::new().read(true).custom_flags(O_PATH).open("/").expect("the root can be opened")
 }
 
 #[test]
@@ -112,10 +102,7 @@ fn reader_and_writer_of_one_fd_are_both_armed() {
     let fd = near.as_raw_fd();
     assert_eq!(bench.interests.events_of(fd), Some((true, true)));
     assert_eq!(bench.interests.len(), 1);
-    assert_eq!(
-        bench.interests.iter().collect::<Vec<_>>(),
-        [(fd, Some(&"read"), Some(&"write"))]
-    );
+    assert_eq!(bench.interests.iter().collect::<Vec<_>>(), [(fd, Some(&"read"), Some(&"write"))]);
 }
 
 #[test]
@@ -156,11 +143,7 @@ fn a_hang_up_makes_both_sides_ready() {
     drop(far);
     assert_eq!(bench.ready(), ["read"]);
     let fd = near.as_raw_fd();
-    let event = Event {
-        fd,
-        readable: true,
-        writable: true,
-    };
+    let event = Event { fd, readable: true, writable: true };
     assert_eq!(bench.events.iter().collect::<Vec<_>>(), [event]);
 }
 
@@ -179,13 +162,8 @@ fn a_hang_up_without_data_makes_a_reader_ready() {
 fn a_regular_file_is_refused_as_stock_refuses_it() {
     let mut bench = Bench::new();
     let file = File::open("/proc/self/exe").expect("this test is a file");
-    let outcome = bench
-        .interests
-        .set_reader(&bench.poller, file.as_fd(), "read");
-    assert_eq!(
-        outcome.as_ref().err().map(std::io::Error::kind),
-        Some(ErrorKind::PermissionDenied)
-    );
+    let outcome = bench.interests.set_reader(&bench.poller, file.as_fd(), "read");
+    assert_eq!(outcome.as_ref().err().map(std::io::Error::kind), Some(ErrorKind::PermissionDenied));
     assert_eq!(raw_os_error(outcome), Some(Errno::PERM.raw_os_error()));
     assert!(bench.interests.is_empty());
     assert_eq!(bench.interests.take_lost(), ["read"]);
@@ -195,9 +173,7 @@ fn a_regular_file_is_refused_as_stock_refuses_it() {
 #[test]
 fn a_bad_fd_is_refused() {
     let mut bench = Bench::new();
-    let outcome = bench
-        .interests
-        .set_writer(&bench.poller, bad_fd().as_fd(), "write");
+    let outcome = bench.interests.set_writer(&bench.poller, bad_fd().as_fd(), "write");
     assert_eq!(raw_os_error(outcome), Some(Errno::BADF.raw_os_error()));
     assert!(bench.interests.is_empty());
 }
@@ -221,10 +197,7 @@ fn changing_the_mask_of_a_closed_fd_is_an_error_and_drops_both_sides() {
     bench.set_reader(&near, "read");
     bench.set_writer(&near, "write");
     reopen(&mut near, bad_fd());
-    assert_eq!(
-        raw_os_error(bench.remove_writer(&near)),
-        Some(Errno::BADF.raw_os_error())
-    );
+    assert_eq!(raw_os_error(bench.remove_writer(&near)), Some(Errno::BADF.raw_os_error()));
     assert!(bench.interests.is_empty());
     assert_eq!(bench.interests.take_lost(), ["read", "write"]);
     assert_eq!(bench.remove_reader(&near).ok(), Some(None));
@@ -238,9 +211,7 @@ fn a_second_side_on_a_reopened_fd_is_an_error_and_drops_the_first() {
     let mut near = OwnedFd::from(near);
     bench.set_reader(&near, "read");
     reopen(&mut near, &other);
-    let outcome = bench
-        .interests
-        .set_writer(&bench.poller, near.as_fd(), "write");
+    let outcome = bench.interests.set_writer(&bench.poller, near.as_fd(), "write");
     assert_eq!(raw_os_error(outcome), Some(Errno::NOENT.raw_os_error()));
     assert!(bench.interests.is_empty());
     assert_eq!(bench.interests.take_lost(), ["read", "write"]);
@@ -280,10 +251,7 @@ fn a_wake_before_the_wait_ends_it_at_once_and_only_once() {
     for _ in 0..3 {
         bench.poller.wake().expect("the eventfd is open");
     }
-    bench
-        .poller
-        .wait(&mut bench.events, Timeout::Forever)
-        .expect("a woken wait");
+    bench.poller.wait(&mut bench.events, Timeout::Forever).expect("a woken wait");
     assert!(bench.events.is_empty());
     let before = monotonic();
     bench
@@ -299,14 +267,9 @@ fn another_thread_wakes_a_loop_that_sleeps_for_ever() {
     let other = Arc::clone(&poller);
     let thread = thread::spawn(move || other.wake());
     let mut events = Events::new();
-    poller
-        .wait(&mut events, Timeout::Forever)
-        .expect("a woken wait");
+    poller.wait(&mut events, Timeout::Forever).expect("a woken wait");
     assert!(events.is_empty());
-    thread
-        .join()
-        .expect("waking does not panic")
-        .expect("the eventfd is open");
+    thread.join().expect("waking does not panic").expect("the eventfd is open");
 }
 
 #[test]
@@ -353,10 +316,7 @@ fn a_timeout_is_kept_to_less_than_a_millisecond() {
 fn the_longest_duration_is_accepted() {
     let mut bench = Bench::new();
     bench.poller.wake().expect("the eventfd is open");
-    bench
-        .poller
-        .wait(&mut bench.events, Timeout::For(Duration::MAX))
-        .expect("a woken wait");
+    bench.poller.wait(&mut bench.events, Timeout::For(Duration::MAX)).expect("a woken wait");
 }
 
 #[test]

@@ -71,10 +71,7 @@ fn peek_shows_what_later_pops_give() {
     for item in 0..3 {
         ready.push(item);
     }
-    assert_eq!(
-        (ready.peek(0), ready.peek(2), ready.peek(3)),
-        (Some(&0), Some(&2), None)
-    );
+    assert_eq!((ready.peek(0), ready.peek(2), ready.peek(3)), (Some(&0), Some(&2), None));
     assert_eq!(ready.pop(), Some(0));
     assert_eq!(ready.peek(1), Some(&2));
 }

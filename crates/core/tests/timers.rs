@@ -83,10 +83,7 @@ fn timers_fire_by_deadline() {
         timers.push(when, when);
     }
     assert_eq!(timers.next_when(), Some(1.0));
-    assert_eq!(
-        pop_all(&mut timers, f64::INFINITY),
-        [1.0, 2.0, 3.0, 4.0, 5.0]
-    );
+    assert_eq!(pop_all(&mut timers, f64::INFINITY), [1.0, 2.0, 3.0, 4.0, 5.0]);
 }
 
 #[test]
@@ -151,9 +148,7 @@ fn the_dead_entry_of_a_slot_does_not_stand_for_the_next_timer_in_it() {
 #[test]
 fn a_turn_begins_with_a_live_head() {
     let mut timers = Timers::new();
-    let keys: Vec<_> = (0..4_u8)
-        .map(|number| timers.push(f64::from(number), number))
-        .collect();
+    let keys: Vec<_> = (0..4_u8).map(|number| timers.push(f64::from(number), number)).collect();
     timers.cancel(keys[0], |_| true);
     timers.cancel(keys[1], |_| true);
     timers.cancel(keys[3], |_| true);
@@ -203,10 +198,7 @@ fn take_all_hands_over_the_live_and_old_keys_spare_new_timers() {
     drop(timers.cancel(keys[1], |_| true));
     let taken = timers.take_all();
     assert_eq!((taken.len(), Rc::strong_count(&witness)), (2, 3));
-    assert_eq!(
-        (timers.len(), timers.heap_len(), timers.next_when()),
-        (0, 0, None)
-    );
+    assert_eq!((timers.len(), timers.heap_len(), timers.next_when()), (0, 0, None));
     timers.push(1.0, witness.clone());
     let stranger = Rc::new(());
     let is_old = |payload: &Rc<()>| Rc::ptr_eq(payload, &stranger);

@@ -43,38 +43,20 @@ fn a_long_sleep_takes_whole_milliseconds() {
     let hundred = Poll::Until(Duration::from_millis(100));
     assert_eq!(decide_idle(0.1, 0.0), hundred);
     assert_eq!(decide_idle(0.099_000_1, 0.0), hundred);
-    assert_eq!(
-        decide_idle(COARSE_FROM, 0.0),
-        Poll::Until(Duration::from_millis(5))
-    );
-    assert_eq!(
-        decide_idle(0.004_999, 0.0),
-        Poll::Until(Duration::from_micros(4999))
-    );
+    assert_eq!(decide_idle(COARSE_FROM, 0.0), Poll::Until(Duration::from_millis(5)));
+    assert_eq!(decide_idle(0.004_999, 0.0), Poll::Until(Duration::from_micros(4999)));
 }
 
 #[test]
 fn less_than_a_millisecond_is_kept() {
-    assert_eq!(
-        decide_idle(0.0005, 0.0),
-        Poll::Until(Duration::from_micros(500))
-    );
-    assert_eq!(
-        decide_idle(1e-6, 0.0),
-        Poll::Until(Duration::from_micros(1))
-    );
+    assert_eq!(decide_idle(0.0005, 0.0), Poll::Until(Duration::from_micros(500)));
+    assert_eq!(decide_idle(1e-6, 0.0), Poll::Until(Duration::from_micros(1)));
 }
 
 #[test]
 fn a_sleep_is_rounded_up_and_never_zero() {
-    assert_eq!(
-        decide_idle(1.5e-9, 0.0),
-        Poll::Until(Duration::from_nanos(2))
-    );
-    assert_eq!(
-        decide_idle(f64::MIN_POSITIVE, 0.0),
-        Poll::Until(Duration::from_nanos(1))
-    );
+    assert_eq!(decide_idle(1.5e-9, 0.0), Poll::Until(Duration::from_nanos(2)));
+    assert_eq!(decide_idle(f64::MIN_POSITIVE, 0.0), Poll::Until(Duration::from_nanos(1)));
 }
 
 #[test]

@@ -45,9 +45,7 @@ pub fn os_error(py: Python<'_>, error: &std::io::Error) -> PyErr {
     let Some(errno) = error.raw_os_error() else {
         return PyOSError::new_err(error.to_string());
     };
-    let text = py
-        .import("os")
-        .and_then(|os| os.call_method1("strerror", (errno,)));
+    let text = py.import("os").and_then(|os| os.call_method1("strerror", (errno,)));
     match text.and_then(|text| text.extract::<String>()) {
         Ok(text) => PyOSError::new_err((errno, text)),
         Err(error) => error,

@@ -7,6 +7,7 @@ pub mod hot_methods;
 pub mod lifecycle;
 pub mod make;
 pub mod pymethods;
+pub mod ready_queue;
 pub mod run;
 pub mod selector;
 pub mod signals;

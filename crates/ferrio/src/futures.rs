@@ -4,5 +4,6 @@ pub mod callbacks;
 pub mod future;
 pub mod iterator;
 pub mod methods;
+pub mod outcome;
 
 pub use future::{AsFuture, Future, FutureClass, FutureState, NativeFuture};

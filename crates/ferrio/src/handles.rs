@@ -15,6 +15,8 @@
 //! Shutdown: freeing a handle frees its slots. A scheduled TimerHandle is owned by the loop's heap,
 //! so it cannot be freed while its key is live.
 
+mod access;
+
 use std::cell::Cell;
 use std::ffi::c_int;
 
@@ -26,6 +28,8 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
 use pyo3::{PyTypeInfo, ffi};
+
+pub use access::{AnyHandle, Timed};
 
 use crate::names::{self, boolean, none};
 
@@ -107,15 +111,11 @@ impl NativeClass for Handle {
     }
 
     fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
-        COMMON_SLOTS
-            .iter()
-            .try_for_each(|member| visit.slot(slot_of(member, object)))
+        COMMON_SLOTS.iter().try_for_each(|member| visit.slot(slot_of(member, object)))
     }
 
     fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
-        COMMON_SLOTS
-            .iter()
-            .for_each(|member| drop(slot_of(member, object).take(py)));
+        COMMON_SLOTS.iter().for_each(|member| drop(slot_of(member, object).take(py)));
     }
 }
 
@@ -157,15 +157,8 @@ pub fn trim(py: Python<'_>) {
     TIMER_HANDLE.trim(py, KEPT_WHEN_IDLE);
 }
 
-static COMMON_SLOTS: [&Member; 7] = [
-    &CALLBACK,
-    &ARGS,
-    &CONTEXT,
-    &LOOP,
-    &CANCELLED,
-    &REPR,
-    &SOURCE_TRACEBACK,
-];
+static COMMON_SLOTS: [&Member; 7] =
+    [&CALLBACK, &ARGS, &CONTEXT, &LOOP, &CANCELLED, &REPR, &SOURCE_TRACEBACK];
 
 /// A slot of a handle.
 fn slot_of<'a>(member: &Member, handle: *mut ffi::PyObject) -> &'a Slot {
@@ -191,80 +184,6 @@ pub fn track(handle: &Bound<'_, PyAny>) {
         class::track(handle);
     } else if let Some(handle) = as_timer_handle(handle) {
         class::track(handle);
-    }
-}
-
-/// What both classes share: the fields that the loop reads and writes.
-pub trait AnyHandle<'py> {
-    /// The object's address.
-    fn address(&self) -> *mut ffi::PyObject;
-
-    /// `_callback`.
-    fn callback(&self) -> &Slot {
-        slot_of(&CALLBACK, self.address())
-    }
-
-    /// `_args`.
-    fn args(&self) -> &Slot {
-        slot_of(&ARGS, self.address())
-    }
-
-    /// `_context`.
-    fn context(&self) -> &Slot {
-        slot_of(&CONTEXT, self.address())
-    }
-
-    /// `_loop`.
-    fn event_loop(&self) -> &Slot {
-        slot_of(&LOOP, self.address())
-    }
-
-    /// `_source_traceback`.
-    fn source_traceback(&self) -> &Slot {
-        slot_of(&SOURCE_TRACEBACK, self.address())
-    }
-
-    /// `_repr`.
-    fn kept_repr(&self) -> &Slot {
-        slot_of(&REPR, self.address())
-    }
-
-    /// Whether `_cancelled` is True.
-    fn is_cancelled(&self) -> bool {
-        // SAFETY: reads the address of the singleton.
-        slot_of(&CANCELLED, self.address()).as_ptr() == unsafe { ffi::Py_True() }
-    }
-
-    /// Shows the handle to the collector when somebody beside the caller holds it.
-    fn track_if_shared(&self);
-
-    /// Sets `_cancelled` and forgets the callback. CPython: Handle.cancel
-    fn mark_cancelled(&self, py: Python<'py>) {
-        slot_of(&CANCELLED, self.address()).set(boolean(py, true));
-        self.callback().set(none(py));
-        self.args().set(none(py));
-    }
-}
-
-impl<'py> AnyHandle<'py> for Bound<'py, Handle> {
-    fn address(&self) -> *mut ffi::PyObject {
-        self.as_ptr()
-    }
-
-    #[inline]
-    fn track_if_shared(&self) {
-        class::track_if_shared(self);
-    }
-}
-
-impl<'py> AnyHandle<'py> for Bound<'py, TimerHandle> {
-    fn address(&self) -> *mut ffi::PyObject {
-        self.as_ptr()
-    }
-
-    #[inline]
-    fn track_if_shared(&self) {
-        class::track_if_shared(self);
     }
 }
 
@@ -342,42 +261,6 @@ fn fill<'py, H: AnyHandle<'py>>(
     handle.kept_repr().set(none(py));
     handle.source_traceback().set(none(py));
     Ok(())
-}
-
-/// What the loop does with a TimerHandle beside calling it.
-pub trait Timed {
-    /// The deadline in seconds of the loop's clock.
-    fn when(&self) -> f64;
-
-    /// Notes that the heap holds the handle at `key`.
-    fn enter_heap(&self, key: TimerKey);
-
-    /// Notes that the heap no longer holds it.
-    fn leave_heap(&self);
-
-    /// Where the heap holds it, if it does.
-    fn key(&self) -> Option<TimerKey>;
-}
-
-impl Timed for Bound<'_, TimerHandle> {
-    fn when(&self) -> f64 {
-        self.state().when.get()
-    }
-
-    fn enter_heap(&self, key: TimerKey) {
-        self.state().key.set(key);
-        slot_of(&SCHEDULED, self.as_ptr()).set(boolean(self.py(), true));
-    }
-
-    fn leave_heap(&self) {
-        slot_of(&SCHEDULED, self.as_ptr()).set(boolean(self.py(), false));
-    }
-
-    fn key(&self) -> Option<TimerKey> {
-        // SAFETY: reads the address of the singleton.
-        let scheduled = slot_of(&SCHEDULED, self.as_ptr()).as_ptr() == unsafe { ffi::Py_True() };
-        scheduled.then(|| self.state().key.get())
-    }
 }
 
 /// `object` as a Handle when it is exactly one.

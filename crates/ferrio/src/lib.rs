@@ -33,14 +33,7 @@ mod _ferrio {
     fn build_info() -> BTreeMap<&'static str, &'static str> {
         BTreeMap::from([
             ("version", env!("CARGO_PKG_VERSION")),
-            (
-                "profile",
-                if cfg!(debug_assertions) {
-                    "debug"
-                } else {
-                    "release"
-                },
-            ),
+            ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
             ("reactor", "epoll"),
         ])
     }

@@ -35,11 +35,7 @@ pub enum Item {
     /// A native task takes its next step because this native future is done.
     Wakeup { task: Ref, future: Ref },
     /// A done-callback of a native future.
-    Callback {
-        callback: Ref,
-        future: Ref,
-        context: Ref,
-    },
+    Callback { callback: Ref, future: Ref, context: Ref },
     /// What the heap held is due: a TimerHandle or a native sleep.
     Due(Ref),
 }
@@ -153,11 +149,7 @@ impl EventLoop {
     /// RuntimeError when the loop is closed.
     #[inline]
     pub fn check_closed(&self) -> PyResult<()> {
-        if get(&self.closed) {
-            Err(errors::loop_closed())
-        } else {
-            Ok(())
-        }
+        if get(&self.closed) { Err(errors::loop_closed()) } else { Ok(()) }
     }
 
     /// # Errors
@@ -181,9 +173,7 @@ impl EventLoop {
             && self.wake.request() == Wake::Write
             && let Some(poller) = &*self.poller.borrow_mut(py)
         {
-            poller
-                .wake()
-                .map_err(|error| errors::os_error(py, &error))?;
+            poller.wake().map_err(|error| errors::os_error(py, &error))?;
         }
         Ok(())
     }
@@ -242,9 +232,7 @@ pub fn call_soon<'py>(
 pub fn is_debug(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
     match as_native(event_loop) {
         Some(native) => Ok(get(&native.get().debug)),
-        None => event_loop
-            .call_method0(intern!(event_loop.py(), "get_debug"))?
-            .is_truthy(),
+        None => event_loop.call_method0(intern!(event_loop.py(), "get_debug"))?.is_truthy(),
     }
 }
 
@@ -255,31 +243,19 @@ impl EventLoop {
             // A loop that runs is no garbage, nor is what it holds: nothing needs to be looked at.
             return Ok(());
         }
-        let items = self
-            .ready
-            .inspect(|ready| ready.iter().try_for_each(|item| item.visit(visit)));
-        let timers = self.timers.inspect(|timers| {
-            timers
-                .iter()
-                .try_for_each(|(_, timer)| visit.call(timer.as_py()))
-        });
+        let items = self.ready.inspect(|ready| ready.iter().try_for_each(|item| item.visit(visit)));
+        let timers = self
+            .timers
+            .inspect(|timers| timers.iter().try_for_each(|(_, timer)| visit.call(timer.as_py())));
         let interests = self.interests.inspect(|interests| {
             interests.iter().try_for_each(|(_, reader, writer)| {
-                reader
-                    .into_iter()
-                    .chain(writer)
-                    .try_for_each(|handle| visit.call(handle.as_py()))
+                reader.into_iter().chain(writer).try_for_each(|handle| visit.call(handle.as_py()))
             })
         });
-        let factory = self.task_factory.inspect(|factory| {
-            factory
-                .iter()
-                .try_for_each(|factory| visit.call(factory.as_py()))
-        });
-        [items, timers, interests, factory]
-            .into_iter()
-            .flatten()
-            .collect()
+        let factory = self
+            .task_factory
+            .inspect(|factory| factory.iter().try_for_each(|factory| visit.call(factory.as_py())));
+        [items, timers, interests, factory].into_iter().flatten().collect()
     }
 
     /// Shows what is queued to the collector, because the loop stops and may become garbage.
@@ -331,19 +307,13 @@ impl Item {
         match self {
             Self::Handle(handle) => Self::Handle(copy(handle)),
             Self::Step(task) => Self::Step(copy(task)),
-            Self::Throw { task, exception } => Self::Throw {
-                task: copy(task),
-                exception: copy(exception),
-            },
-            Self::Wakeup { task, future } => Self::Wakeup {
-                task: copy(task),
-                future: copy(future),
-            },
-            Self::Callback {
-                callback,
-                future,
-                context,
-            } => Self::Callback {
+            Self::Throw { task, exception } => {
+                Self::Throw { task: copy(task), exception: copy(exception) }
+            }
+            Self::Wakeup { task, future } => {
+                Self::Wakeup { task: copy(task), future: copy(future) }
+            }
+            Self::Callback { callback, future, context } => Self::Callback {
                 callback: copy(callback),
                 future: copy(future),
                 context: copy(context),
@@ -358,16 +328,9 @@ impl Item {
             Self::Step(task) => (task, None, None),
             Self::Throw { task, exception } => (task, Some(exception), None),
             Self::Wakeup { task, future } => (task, Some(future), None),
-            Self::Callback {
-                callback,
-                future,
-                context,
-            } => (callback, Some(future), Some(context)),
+            Self::Callback { callback, future, context } => (callback, Some(future), Some(context)),
         };
         visit.call(first.as_py())?;
-        second
-            .into_iter()
-            .chain(third)
-            .try_for_each(|reference| visit.call(reference.as_py()))
+        second.into_iter().chain(third).try_for_each(|reference| visit.call(reference.as_py()))
     }
 }

@@ -14,11 +14,7 @@ pub struct Imported {
 
 impl Imported {
     const fn new(module: &'static str, attribute: &'static str) -> Self {
-        Self {
-            module,
-            attribute,
-            object: PyOnceLock::new(),
-        }
+        Self { module, attribute, object: PyOnceLock::new() }
     }
 
     /// The object.
@@ -81,6 +77,7 @@ imported! {
     CURRENT_TASKS = "_asyncio"."_current_tasks";
     GET_ASYNCGEN_HOOKS = "sys"."get_asyncgen_hooks";
     SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
+    HEAPIFY = "heapq"."heapify";
     FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
     SELECTOR_KEY = "selectors"."SelectorKey";
 }
@@ -99,9 +96,7 @@ pub fn context_keyword(py: Python<'_>) -> &Bound<'_, PyTuple> {
     NAMES
         .get_or_init(py, || {
             let name = PyString::intern(py, "context");
-            PyTuple::new(py, [name])
-                .expect("a tuple of one string needs only memory")
-                .unbind()
+            PyTuple::new(py, [name]).expect("a tuple of one string needs only memory").unbind()
         })
         .bind(py)
 }

@@ -40,12 +40,7 @@ impl<T> Interests<T> {
     /// Nobody waits.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            dense: Vec::new(),
-            sparse: HashMap::new(),
-            len: 0,
-            lost: Vec::new(),
-        }
+        Self { dense: Vec::new(), sparse: HashMap::new(), len: 0, lost: Vec::new() }
     }
 
     /// Waits for `fd` to be readable; returns the reader that was replaced.
@@ -276,10 +271,7 @@ impl<T> Pair<T> {
 
 impl<T> Default for Pair<T> {
     fn default() -> Self {
-        Self {
-            reader: None,
-            writer: None,
-        }
+        Self { reader: None, writer: None }
     }
 }
 
@@ -343,10 +335,7 @@ mod tests {
     fn take_all_gives_every_payload_on_both_sides_of_the_limit() {
         let mut table = Interests::new();
         for fd in NUMBERS {
-            *table.pair_or_insert(fd) = Pair {
-                reader: Some(fd),
-                writer: Some(fd),
-            };
+            *table.pair_or_insert(fd) = Pair { reader: Some(fd), writer: Some(fd) };
             table.len += 1;
         }
         assert_eq!(table.take_all().len(), 2 * NUMBERS.len());

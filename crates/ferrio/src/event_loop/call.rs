@@ -23,12 +23,7 @@ pub fn make_handle<'py>(
     context: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, Handle>> {
     let py = slf.py();
-    let parts = Parts {
-        callback,
-        args,
-        event_loop: slf.as_any(),
-        context,
-    };
+    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
     if get(&slf.get().debug) {
         return debug::traced_handle(py, parts);
     }
@@ -129,11 +124,7 @@ pub fn later<'py>(
     keywords.set_item(intern!(py, "context"), context)?;
     let mut all = vec![when, callback.clone()];
     all.extend(args.iter());
-    slf.call_method(
-        intern!(py, "call_at"),
-        PyTuple::new(py, all)?,
-        Some(&keywords),
-    )
+    slf.call_method(intern!(py, "call_at"), PyTuple::new(py, all)?, Some(&keywords))
 }
 
 /// `call_at`.
@@ -148,25 +139,15 @@ pub fn at<'py>(
         return Err(PyTypeError::new_err("when cannot be None"));
     }
     let given = (!when.is_exact_instance_of::<PyFloat>()).then(|| when.clone());
-    schedule(
-        slf,
-        "call_at",
-        deadline(when)?,
-        given,
-        callback,
-        args,
-        context,
-    )
+    schedule(slf, "call_at", deadline(when)?, given, callback, args, context)
 }
 
 /// The time as the heap orders it. A number beyond all floats comes after, or before, all of them.
 fn deadline(when: &Bound<'_, PyAny>) -> PyResult<f64> {
     match when.extract::<f64>() {
-        Err(error) if error.is_instance_of::<PyOverflowError>(when.py()) => Ok(if when.gt(0)? {
-            f64::INFINITY
-        } else {
-            f64::NEG_INFINITY
-        }),
+        Err(error) if error.is_instance_of::<PyOverflowError>(when.py()) => {
+            Ok(if when.gt(0)? { f64::INFINITY } else { f64::NEG_INFINITY })
+        }
         seconds => seconds,
     }
 }
@@ -184,12 +165,7 @@ fn schedule<'py>(
     let py = slf.py();
     let native = slf.get();
     native.check_closed()?;
-    let parts = Parts {
-        callback,
-        args,
-        event_loop: slf.as_any(),
-        context,
-    };
+    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
     let handle = if get(&native.debug) {
         native.check_thread()?;
         debug::check_callback(callback, method)?;

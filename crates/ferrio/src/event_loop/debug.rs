@@ -44,13 +44,7 @@ pub fn traced_timer_handle<'py>(
         Some(given) => given,
         None => when.into_pyobject(py)?.into_any(),
     };
-    let arguments = (
-        when,
-        parts.callback,
-        parts.args,
-        parts.event_loop,
-        parts.context,
-    );
+    let arguments = (when, parts.callback, parts.args, parts.event_loop, parts.context);
     Ok(TimerHandle::type_object(py).call1(arguments)?.cast_into()?)
 }
 
@@ -67,38 +61,22 @@ pub fn add_creating_frame(slf: &Bound<'_, EventLoop>, future: &Bound<'_, PyAny>)
     };
     let lines = code.call_method0("co_lines")?.try_iter()?;
     let lines = lines.map(|range| range?.get_item(2)?.extract::<Option<u32>>());
-    let last = lines
-        .collect::<PyResult<Vec<_>>>()?
-        .into_iter()
-        .flatten()
-        .max();
+    let last = lines.collect::<PyResult<Vec<_>>>()?.into_iter().flatten().max();
     let arguments = (code.getattr("co_filename")?, last, code.getattr("co_name")?);
-    stack
-        .call_method1("append", (names::FRAME_SUMMARY.get(py)?.call1(arguments)?,))
-        .map(drop)
+    stack.call_method1("append", (names::FRAME_SUMMARY.get(py)?.call1(arguments)?,)).map(drop)
 }
 
 /// CPython: BaseEventLoop._check_callback
 pub fn check_callback(callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
     let py = callback.py();
-    if names::IS_COROUTINE
-        .get(py)?
-        .call1((callback,))?
-        .is_truthy()?
-        || names::IS_COROUTINE_FUNCTION
-            .get(py)?
-            .call1((callback,))?
-            .is_truthy()?
+    if names::IS_COROUTINE.get(py)?.call1((callback,))?.is_truthy()?
+        || names::IS_COROUTINE_FUNCTION.get(py)?.call1((callback,))?.is_truthy()?
     {
-        return Err(PyTypeError::new_err(format!(
-            "coroutines cannot be used with {method}()"
-        )));
+        return Err(PyTypeError::new_err(format!("coroutines cannot be used with {method}()")));
     }
     if !callback.is_callable() {
-        let text = format!(
-            "a callable object was expected by {method}(), got {}",
-            callback.repr()?
-        );
+        let text =
+            format!("a callable object was expected by {method}(), got {}", callback.repr()?);
         return Err(PyTypeError::new_err(text));
     }
     Ok(())
@@ -123,9 +101,7 @@ pub fn format_callback(
     if cfg!(Py_3_13) {
         keywords.set_item("debug", crate::loop_state::get(&slf.get().debug))?;
     }
-    Ok(function
-        .call((callback, args), Some(&keywords))?
-        .to_string())
+    Ok(function.call((callback, args), Some(&keywords))?.to_string())
 }
 
 /// Runs one item of debug mode: as a handle, timed. CPython: BaseEventLoop._run_once
@@ -146,9 +122,7 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
 
 fn report_slow(slf: &Bound<'_, EventLoop>, handle: &Bound<'_, PyAny>, took: f64) -> PyResult<()> {
     let py = slf.py();
-    let limit: f64 = slf
-        .getattr(intern!(py, "slow_callback_duration"))?
-        .extract()?;
+    let limit: f64 = slf.getattr(intern!(py, "slow_callback_duration"))?.extract()?;
     if took < limit {
         return Ok(());
     }
@@ -180,27 +154,15 @@ pub fn handle_of<'py>(slf: &Bound<'py, EventLoop>, item: Item) -> PyResult<Bound
         Item::Wakeup { task, future } => {
             let task = task.into_bound(py);
             let context = task.call_method0(intern!(py, "get_context"))?;
-            (
-                wrapper::wakeup_callable(&task)?,
-                PyTuple::new(py, [future.into_bound(py)])?,
-                context,
-            )
+            (wrapper::wakeup_callable(&task)?, PyTuple::new(py, [future.into_bound(py)])?, context)
         }
-        Item::Callback {
-            callback,
-            future,
-            context,
-        } => {
+        Item::Callback { callback, future, context } => {
             let args = PyTuple::new(py, [future.into_bound(py)])?;
             (callback.into_bound(py), args, context.into_bound(py))
         }
     };
-    let parts = Parts {
-        callback: &callback,
-        args,
-        event_loop: slf.as_any(),
-        context: Some(context),
-    };
+    let parts =
+        Parts { callback: &callback, args, event_loop: slf.as_any(), context: Some(context) };
     Ok(handles::new_handle(py, parts)?.into_any())
 }
 
@@ -213,23 +175,14 @@ fn step_parts<'py>(
 ) -> PyResult<StepParts<'py>> {
     let task = task.into_bound(py).cast_into::<Task>()?;
     let context = task.call_method0(intern!(py, "get_context"))?;
-    Ok((
-        wrapper::step_callable(&task, exception)?,
-        PyTuple::empty(py),
-        context,
-    ))
+    Ok((wrapper::step_callable(&task, exception)?, PyTuple::empty(py), context))
 }
 
 /// `_ready`: the queue as a list of handles.
 pub fn ready_handles<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, PyList>> {
     let py = slf.py();
-    let items: Vec<Item> = slf
-        .get()
-        .ready
-        .borrow_mut(py)
-        .iter()
-        .map(|item| item.duplicate(py))
-        .collect();
+    let items: Vec<Item> =
+        slf.get().ready.borrow_mut(py).iter().map(|item| item.duplicate(py)).collect();
     let list = PyList::empty(py);
     for item in items {
         list.append(handle_of(slf, item)?)?;
@@ -237,22 +190,16 @@ pub fn ready_handles<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, Py
     Ok(list)
 }
 
-/// `_scheduled`: the heap as a list of TimerHandles, in the heap's order; sleeps have none.
+/// `_scheduled`: a list of the TimerHandles in the heap, itself a heap, in stock's order when none was
+/// cancelled; sleeps have none.
 pub fn scheduled_handles<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, PyList>> {
     let py = slf.py();
-    let timers: Vec<Bound<'py, PyAny>> = slf
-        .get()
-        .timers
-        .borrow_mut(py)
-        .iter()
-        .map(|(_, timer)| timer.bind(py))
-        .collect();
-    PyList::new(
-        py,
-        timers
-            .into_iter()
-            .filter(|timer| sleep::as_sleep(timer).is_none()),
-    )
+    let timers: Vec<Bound<'py, PyAny>> =
+        slf.get().timers.borrow_mut(py).iter().map(|(_, timer)| timer.bind(py)).collect();
+    let handles = timers.into_iter().filter(|timer| sleep::as_sleep(timer).is_none());
+    let heap = PyList::new(py, handles.collect::<Vec<_>>())?;
+    names::HEAPIFY.get(py)?.call1((&heap,))?;
+    Ok(heap)
 }
 
 /// The setter of a queue: `BaseEventLoop.__init__` assigns empty ones, which we have already.

@@ -88,9 +88,7 @@ pub fn remove(
         return Ok(false);
     }
     if get(&native.selector_replaced) {
-        return inherited(slf)?
-            .call_method1(direction.remove_method(), (file,))?
-            .extract();
+        return inherited(slf)?.call_method1(direction.remove_method(), (file,))?.extract();
     }
     let Ok(fd) = descriptor(file) else {
         return Ok(false);
@@ -132,10 +130,7 @@ fn cancel(py: Python<'_>, handle: Option<Ref>) -> PyResult<()> {
 fn descriptor(file: &Bound<'_, PyAny>) -> PyResult<BorrowedFd<'static>> {
     let fd: RawFd = match file.extract() {
         Ok(fd) if fd >= 0 => fd,
-        _ => names::FILEOBJ_TO_FD
-            .get(file.py())?
-            .call1((file,))?
-            .extract()?,
+        _ => names::FILEOBJ_TO_FD.get(file.py())?.call1((file,))?.extract()?,
     };
     runtime::borrow_fd(fd)
         .ok_or_else(|| PyValueError::new_err(format!("Invalid file descriptor: {fd}")))
@@ -153,16 +148,8 @@ pub fn dispatch(
     let (reader, writer) = {
         let interests = slf.get().interests.borrow_mut(py);
         let bind = |handle: &Ref| handle.bind(py);
-        let reader = if readable {
-            interests.reader(fd).map(bind)
-        } else {
-            None
-        };
-        let writer = if writable {
-            interests.writer(fd).map(bind)
-        } else {
-            None
-        };
+        let reader = if readable { interests.reader(fd).map(bind) } else { None };
+        let writer = if writable { interests.writer(fd).map(bind) } else { None };
         (reader, writer)
     };
     for (direction, handle) in [(Direction::Read, reader), (Direction::Write, writer)] {
@@ -170,8 +157,7 @@ pub fn dispatch(
         if is_cancelled(&handle)? {
             remove(slf, direction, fd.into_pyobject(py)?.as_any())?;
         } else {
-            slf.get()
-                .push(py, crate::loop_state::Item::Handle(Ref::new(handle)));
+            slf.get().push(py, crate::loop_state::Item::Handle(Ref::new(handle)));
         }
     }
     Ok(())
@@ -180,8 +166,6 @@ pub fn dispatch(
 fn is_cancelled(handle: &Bound<'_, PyAny>) -> PyResult<bool> {
     match handles::as_handle(handle) {
         Some(handle) => Ok(handles::AnyHandle::is_cancelled(handle)),
-        None => handle
-            .getattr(intern!(handle.py(), "_cancelled"))?
-            .is_truthy(),
+        None => handle.getattr(intern!(handle.py(), "_cancelled"))?.is_truthy(),
     }
 }

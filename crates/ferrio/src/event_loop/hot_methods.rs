@@ -36,11 +36,7 @@ fn call_at<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     call::at(slf, when, callback, rest, context)
 }
 
-type Callback<'a, 'py> = (
-    &'a Bound<'py, PyAny>,
-    Bound<'py, PyTuple>,
-    Option<Bound<'py, PyAny>>,
-);
+type Callback<'a, 'py> = (&'a Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Bound<'py, PyAny>>);
 
 /// `(callback, *args, context=None)`.
 #[inline]
@@ -49,9 +45,7 @@ fn callback_and_rest<'a, 'py>(
     arguments: &Arguments<'a, 'py>,
 ) -> PyResult<Callback<'a, 'py>> {
     if arguments.positional_len() > 0 && arguments.names().is_none() {
-        let callback = arguments
-            .value(0)
-            .ok_or_else(|| missing(function, &["callback"]))?;
+        let callback = arguments.value(0).ok_or_else(|| missing(function, &["callback"]))?;
         return Ok((callback, arguments.rest(1)?, None));
     }
     let [callback, context] = arguments.keyword_only(function, ["callback", "context"])?;
@@ -64,12 +58,8 @@ fn callback_and_rest<'a, 'py>(
     Ok((callback, arguments.rest(1)?, context.cloned()))
 }
 
-type TimedCallback<'a, 'py> = (
-    &'a Bound<'py, PyAny>,
-    &'a Bound<'py, PyAny>,
-    Bound<'py, PyTuple>,
-    Option<Bound<'py, PyAny>>,
-);
+type TimedCallback<'a, 'py> =
+    (&'a Bound<'py, PyAny>, &'a Bound<'py, PyAny>, Bound<'py, PyTuple>, Option<Bound<'py, PyAny>>);
 
 /// `(time, callback, *args, context=None)`, `time` being named `first`.
 #[inline]
@@ -90,11 +80,7 @@ fn time_and_callback<'a, 'py>(
         return Err(twice(function, "callback"));
     }
     let time = if given > 0 { arguments.value(0) } else { time };
-    let callback = if given > 1 {
-        arguments.value(1)
-    } else {
-        callback
-    };
+    let callback = if given > 1 { arguments.value(1) } else { callback };
     match (time, callback) {
         (Some(time), Some(callback)) => Ok((time, callback, arguments.rest(2)?, context.cloned())),
         (None, None) => Err(missing(function, &[first, "callback"])),
@@ -117,9 +103,7 @@ fn missing(function: &str, names: &[&str]) -> PyErr {
 
 #[cold]
 fn twice(function: &str, name: &str) -> PyErr {
-    PyTypeError::new_err(format!(
-        "{function}() got multiple values for argument '{name}'"
-    ))
+    PyTypeError::new_err(format!("{function}() got multiple values for argument '{name}'"))
 }
 
 fn create_task<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {

@@ -57,34 +57,22 @@ fn enter(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let py = slf.py();
     slf.get().set_running_thread(Some(runtime::thread_ident()));
     let keywords = PyDict::new(py);
-    keywords.set_item(
-        "firstiter",
-        slf.getattr(intern!(py, "_asyncgen_firstiter_hook"))?,
-    )?;
-    keywords.set_item(
-        "finalizer",
-        slf.getattr(intern!(py, "_asyncgen_finalizer_hook"))?,
-    )?;
-    names::SET_ASYNCGEN_HOOKS
-        .get(py)?
-        .call((), Some(&keywords))?;
+    keywords.set_item("firstiter", slf.getattr(intern!(py, "_asyncgen_firstiter_hook"))?)?;
+    keywords.set_item("finalizer", slf.getattr(intern!(py, "_asyncgen_finalizer_hook"))?)?;
+    names::SET_ASYNCGEN_HOOKS.get(py)?.call((), Some(&keywords))?;
     set_running_loop(slf.as_any())
 }
 
 fn set_running_loop(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
     let events = names::asyncio_module(event_loop.py(), "events")?;
-    events
-        .call_method1("_set_running_loop", (event_loop,))
-        .map(drop)
+    events.call_method1("_set_running_loop", (event_loop,)).map(drop)
 }
 
 fn leave(slf: &Bound<'_, EventLoop>, hooks: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = slf.py();
     set_running_loop(&names::none(py))?;
     slf.call_method1(intern!(py, "_set_coroutine_origin_tracking"), (false,))?;
-    names::SET_ASYNCGEN_HOOKS
-        .get(py)?
-        .call1(hooks.cast::<PyTuple>()?.clone())?;
+    names::SET_ASYNCGEN_HOOKS.get(py)?.call1(hooks.cast::<PyTuple>()?.clone())?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
+use super::ready_queue::ReadyQueue;
 use super::{call, debug, fd, lifecycle, run, signals};
 use crate::loop_state::{EventLoop, get, set};
 
@@ -134,8 +135,8 @@ impl EventLoop {
     }
 
     #[getter]
-    fn _ready<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
-        debug::ready_handles(slf)
+    fn _ready(slf: &Bound<'_, Self>) -> ReadyQueue {
+        ReadyQueue::new(slf)
     }
 
     #[setter(_ready)]
@@ -155,10 +156,7 @@ impl EventLoop {
 
     #[getter]
     fn _task_factory<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.task_factory
-            .borrow_mut(py)
-            .as_ref()
-            .map(|factory| factory.bind(py))
+        self.task_factory.borrow_mut(py).as_ref().map(|factory| factory.bind(py))
     }
 
     #[setter(_task_factory)]

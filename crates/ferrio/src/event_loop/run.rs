@@ -109,11 +109,7 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
     let Some(poller) = native.poller.borrow_mut(py).clone() else {
         return Ok(Vec::new());
     };
-    let mut events = native
-        .events
-        .borrow_mut(py)
-        .take()
-        .unwrap_or_else(Events::new);
+    let mut events = native.events.borrow_mut(py).take().unwrap_or_else(Events::new);
     events.reserve(native.interests.borrow_mut(py).len());
     let outcome = match timeout {
         Timeout::Zero => poller.wait(&mut events, timeout),
@@ -155,8 +151,7 @@ fn poll_through_python(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<(
     };
     let selector = slf.getattr(intern!(py, "_selector"))?;
     let events = selector.call_method1(intern!(py, "select"), (timeout,))?;
-    slf.call_method1(intern!(py, "_process_events"), (events,))
-        .map(drop)
+    slf.call_method1(intern!(py, "_process_events"), (events,)).map(drop)
 }
 
 fn queue_due_timers(slf: &Bound<'_, EventLoop>, end_time: f64) {
@@ -179,11 +174,7 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
         let Some(item) = next_item(py, native) else {
             break;
         };
-        outcome = if get(&native.debug) {
-            debug::run_item(slf, item)
-        } else {
-            run_item(slf, item)
-        };
+        outcome = if get(&native.debug) { debug::run_item(slf, item) } else { run_item(slf, item) };
         if outcome.is_err() {
             break;
         }
@@ -213,25 +204,17 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
     let py = slf.py();
     match item {
         Item::Step(task) => run_step(slf, task.into_bound(py), Resume::Next),
-        Item::Wakeup { task, future } => run_step(
-            slf,
-            task.into_bound(py),
-            Resume::Woken(future.into_bound(py)),
-        ),
-        Item::Throw { task, exception } => run_step(
-            slf,
-            task.into_bound(py),
-            Resume::Throw(exception.into_bound(py)),
-        ),
+        Item::Wakeup { task, future } => {
+            run_step(slf, task.into_bound(py), Resume::Woken(future.into_bound(py)))
+        }
+        Item::Throw { task, exception } => {
+            run_step(slf, task.into_bound(py), Resume::Throw(exception.into_bound(py)))
+        }
         Item::Handle(handle) => {
             current::settle(slf)?;
             run_handle(slf, &handle.into_bound(py))
         }
-        Item::Callback {
-            callback,
-            future,
-            context,
-        } => {
+        Item::Callback { callback, future, context } => {
             current::settle(slf)?;
             let (callback, future) = (callback.into_bound(py), future.into_bound(py));
             let context = context.into_bound(py);
@@ -298,25 +281,18 @@ fn run_native_handle<'py, H: AnyHandle<'py>>(
     if let Some(args) = handle.args().get(py)
         && let Some(future) = futures::as_exact(&args)
     {
-        let outcome = future
-            .as_future()
-            .set_result_unless_cancelled(names::none(py));
+        let outcome = future.as_future().set_result_unless_cancelled(names::none(py));
         return outcome.or_else(|error| report_handle(slf, error, object));
     }
-    let (Some(callback), Some(args), Some(context)) = (
-        handle.callback().get(py),
-        handle.args().get(py),
-        handle.context().get(py),
-    ) else {
+    let (Some(callback), Some(args), Some(context)) =
+        (handle.callback().get(py), handle.args().get(py), handle.context().get(py))
+    else {
         return Ok(());
     };
     let called = match args.cast::<PyTuple>() {
         Ok(args) => context::run_in(&context, || capi_call::call_tuple(&callback, args)),
         Err(_) => {
-            let args = py
-                .get_type::<PyTuple>()
-                .call1((&args,))?
-                .cast_into::<PyTuple>()?;
+            let args = py.get_type::<PyTuple>().call1((&args,))?.cast_into::<PyTuple>()?;
             context::run_in(&context, || capi_call::call_tuple(&callback, &args))
         }
     };
@@ -340,9 +316,7 @@ pub fn report<'py>(
         return Err(error);
     }
     let exception = error.into_value(py).into_bound(py);
-    handled::while_handling(&exception, || {
-        report_handled(slf, &exception, handle, source)
-    })
+    handled::while_handling(&exception, || report_handled(slf, &exception, handle, source))
 }
 
 fn report_handled<'py>(
@@ -365,8 +339,7 @@ fn report_handled<'py>(
     {
         report.set_item("source_traceback", stack)?;
     }
-    slf.call_method1(intern!(py, "call_exception_handler"), (report,))
-        .map(drop)
+    slf.call_method1(intern!(py, "call_exception_handler"), (report,)).map(drop)
 }
 
 #[cold]

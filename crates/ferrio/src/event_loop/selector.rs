@@ -52,22 +52,14 @@ impl EpollSelector {
     ) -> PyResult<Bound<'py, PyAny>> {
         let fd = descriptor(fileobj)?;
         self.key(py, fd)?.ok_or_else(|| {
-            let text = fileobj
-                .repr()
-                .map(|text| text.to_string())
-                .unwrap_or_default();
+            let text = fileobj.repr().map(|text| text.to_string()).unwrap_or_default();
             PyKeyError::new_err(format!("{text} is not registered"))
         })
     }
 
     /// Return the descriptor of the epoll instance, or -1 when the loop is closed.
     fn fileno(&self, py: Python<'_>) -> RawFd {
-        self.event_loop
-            .get()
-            .poller
-            .borrow_mut(py)
-            .as_ref()
-            .map_or(-1, |poller| poller.epoll_fd())
+        self.event_loop.get().poller.borrow_mut(py).as_ref().map_or(-1, |poller| poller.epoll_fd())
     }
 
     /// Register a file object for asyncio's (reader, writer) pair of handles. Raises ValueError for
@@ -162,10 +154,7 @@ const EVENT_WRITE: u32 = 2;
 type HandlePair<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    names::FILEOBJ_TO_FD
-        .get(fileobj.py())?
-        .call1((fileobj,))?
-        .extract()
+    names::FILEOBJ_TO_FD.get(fileobj.py())?.call1((fileobj,))?.extract()
 }
 
 impl EpollSelector {
@@ -211,10 +200,7 @@ impl EpollSelector {
                 return Ok(None);
             }
             let bind = |handle: &Ref| handle.bind(py);
-            (
-                interests.reader(fd).map(bind),
-                interests.writer(fd).map(bind),
-            )
+            (interests.reader(fd).map(bind), interests.writer(fd).map(bind))
         };
         let mut events = 0;
         if reader.is_some() {
@@ -224,9 +210,6 @@ impl EpollSelector {
             events |= EVENT_WRITE;
         }
         let data = PyTuple::new(py, [reader, writer])?;
-        names::SELECTOR_KEY
-            .get(py)?
-            .call1((fd, fd, events, data))
-            .map(Some)
+        names::SELECTOR_KEY.get(py)?.call1((fd, fd, events, data)).map(Some)
     }
 }

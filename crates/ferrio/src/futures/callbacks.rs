@@ -48,9 +48,7 @@ pub fn set_wakeup_factory(factory: WakeupFactory) {
 
 /// The callable for "wake this native task".
 pub fn wakeup_callable<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    WAKEUP_FACTORY
-        .get()
-        .expect("set when the module was initialised")(task)
+    WAKEUP_FACTORY.get().expect("set when the module was initialised")(task)
 }
 
 impl Callbacks {
@@ -71,24 +69,17 @@ impl Callbacks {
             return;
         }
         let mut rest = self.rest.take().unwrap_or_default();
-        rest.push(Entry {
-            callback: Ref::new(callback),
-            context: context.map(Ref::new),
-        });
+        rest.push(Entry { callback: Ref::new(callback), context: context.map(Ref::new) });
         self.rest.set(Some(rest));
     }
 
     /// Takes all entries out: the first one at once, the others as a list.
     #[inline]
     pub fn take_all<'py>(&self, py: Python<'py>) -> (Option<Waiter<'py>>, Vec<Waiter<'py>>) {
-        let first = self
-            .first
-            .take(py)
-            .map(|callback| Waiter::new(callback, self.first_context.take(py)));
+        let first =
+            self.first.take(py).map(|callback| Waiter::new(callback, self.first_context.take(py)));
         let rest = self.rest.take().map_or_else(Vec::new, |rest| {
-            rest.into_iter()
-                .map(|entry| entry.into_waiter(py))
-                .collect()
+            rest.into_iter().map(|entry| entry.into_waiter(py)).collect()
         });
         (first, rest)
     }
@@ -164,16 +155,10 @@ impl Callbacks {
         visit.slot(&self.first)?;
         visit.slot(&self.first_context)?;
         let rest = self.rest.take();
-        let outcome = rest
-            .iter()
-            .flat_map(|rest| rest.iter())
-            .try_for_each(|entry| {
-                visit.reference(&entry.callback)?;
-                entry
-                    .context
-                    .as_ref()
-                    .map_or(Ok(()), |context| visit.reference(context))
-            });
+        let outcome = rest.iter().flat_map(|rest| rest.iter()).try_for_each(|entry| {
+            visit.reference(&entry.callback)?;
+            entry.context.as_ref().map_or(Ok(()), |context| visit.reference(context))
+        });
         self.rest.set(rest);
         outcome
     }

@@ -49,11 +49,7 @@ pub fn leave(
     match native {
         Some(native) if get(&native.in_batch) => {
             set(&native.lingering, true);
-            if finished {
-                table::set(event_loop, &names::none(event_loop.py()))
-            } else {
-                Ok(())
-            }
+            if finished { table::set(event_loop, &names::none(event_loop.py())) } else { Ok(()) }
         }
         _ => table::remove(event_loop),
     }
@@ -72,10 +68,7 @@ pub fn settle(event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
 
 /// [`settle`] after a step that Python code called, which goes on.
 pub fn settle_after(task: &Bound<'_, Task>) -> PyResult<()> {
-    task.as_future()
-        .state
-        .native_loop(task.py())
-        .map_or(Ok(()), |native| settle(&native))
+    task.as_future().state.native_loop(task.py()).map_or(Ok(()), |native| settle(&native))
 }
 
 /// Before 3.14: the dict `_asyncio._current_tasks`, by loop.
@@ -115,18 +108,12 @@ mod table {
 
     #[inline]
     pub(super) fn set(event_loop: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        SWAP_CURRENT_TASK
-            .get(event_loop.py())?
-            .call1((event_loop, task))
-            .map(drop)
+        SWAP_CURRENT_TASK.get(event_loop.py())?.call1((event_loop, task)).map(drop)
     }
 
     #[inline]
     pub(super) fn remove(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = event_loop.py();
-        SWAP_CURRENT_TASK
-            .get(py)?
-            .call1((event_loop, names::none(py)))
-            .map(drop)
+        SWAP_CURRENT_TASK.get(py)?.call1((event_loop, names::none(py))).map(drop)
     }
 }

@@ -12,16 +12,8 @@ use crate::names::{self, REGISTER_EAGER_TASK, SWAP_CURRENT_TASK, UNREGISTER_EAGE
 /// Runs the first step now when the loop is running, else queues it.
 pub fn start(task: &Bound<'_, Task>) -> PyResult<()> {
     let py = task.py();
-    let event_loop = task
-        .as_future()
-        .state
-        .event_loop
-        .get(py)
-        .ok_or_else(errors::uninitialized)?;
-    if event_loop
-        .call_method0(pyo3::intern!(py, "is_running"))?
-        .is_truthy()?
-    {
+    let event_loop = task.as_future().state.event_loop.get(py).ok_or_else(errors::uninitialized)?;
+    if event_loop.call_method0(pyo3::intern!(py, "is_running"))?.is_truthy()? {
         run_first_step(task, &event_loop)
     } else {
         task::schedule_first_step(task)
@@ -47,11 +39,7 @@ fn run_first_step<'py>(task: &Bound<'py, Task>, event_loop: &Bound<'py, PyAny>) 
 fn register_and_step(task: &Bound<'_, Task>) -> PyResult<()> {
     let py = task.py();
     REGISTER_EAGER_TASK.get(py)?.call1((task,))?;
-    let context = task
-        .state()
-        .context
-        .get(py)
-        .unwrap_or_else(|| names::none(py));
+    let context = task.state().context.get(py).unwrap_or_else(|| names::none(py));
     let outcome = context::run_in(&context, || step::resume_coroutine(task, None));
     UNREGISTER_EAGER_TASK.get(py)?.call1((task,))?;
     outcome?

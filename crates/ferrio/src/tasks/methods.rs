@@ -40,14 +40,7 @@ fn init<'py>(this: &Bound<'py, Task>, arguments: InitArguments<'_, 'py>) -> PyRe
     super::registry::remove(py, this.state());
     this.as_future().state.reset(py, event_loop)?;
     let coro = coro.unwrap_or_else(|| none(py));
-    task::adopt(
-        this,
-        Parts {
-            coro,
-            name,
-            context,
-        },
-    )?;
+    task::adopt(this, Parts { coro, name, context })?;
     #[cfg(Py_3_12)]
     if eager.map_or(Ok(false), |eager| eager.is_truthy())? {
         return super::eager::start(this);
@@ -93,18 +86,11 @@ pub fn cancel_awaited<'py>(
     let py = awaited.py();
     let keywords = PyDict::new(py);
     keywords.set_item(intern!(py, "msg"), message)?;
-    awaited
-        .call_method(intern!(py, "cancel"), (), Some(&keywords))?
-        .is_truthy()
+    awaited.call_method(intern!(py, "cancel"), (), Some(&keywords))?.is_truthy()
 }
 
 fn cancelling<'py>(this: &Bound<'py, Task>) -> Object<'py> {
-    Ok(this
-        .state()
-        .cancel_requests
-        .get()
-        .into_pyobject(this.py())?
-        .into_any())
+    Ok(this.state().cancel_requests.get().into_pyobject(this.py())?.into_any())
 }
 
 fn uncancel<'py>(this: &Bound<'py, Task>) -> Object<'py> {
@@ -136,29 +122,19 @@ fn set_name<'py>(this: &Bound<'py, Task>, value: &Bound<'py, PyAny>) -> Object<'
 }
 
 fn set_result<'py>(_: &Bound<'py, Task>, _: &Bound<'py, PyAny>) -> Object<'py> {
-    Err(PyRuntimeError::new_err(
-        "Task does not support set_result operation",
-    ))
+    Err(PyRuntimeError::new_err("Task does not support set_result operation"))
 }
 
 fn set_exception<'py>(_: &Bound<'py, Task>, _: &Bound<'py, PyAny>) -> Object<'py> {
-    Err(PyRuntimeError::new_err(
-        "Task does not support set_exception operation",
-    ))
+    Err(PyRuntimeError::new_err("Task does not support set_exception operation"))
 }
 
-static GET_STACK: Signature<1> = Signature {
-    format: c"|$O:get_stack",
-    names: [c"limit"],
-    positional: 0,
-    required: 0,
-};
+static GET_STACK: Signature<1> =
+    Signature { format: c"|$O:get_stack", names: [c"limit"], positional: 0, required: 0 };
 
 fn get_stack<'py>(this: &Bound<'py, Task>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     let [limit] = GET_STACK.parse(&arguments)?;
-    names::TASK_GET_STACK
-        .get(this.py())?
-        .call1((this.as_any(), limit))
+    names::TASK_GET_STACK.get(this.py())?.call1((this.as_any(), limit))
 }
 
 static PRINT_STACK: Signature<2> = Signature {
@@ -170,9 +146,7 @@ static PRINT_STACK: Signature<2> = Signature {
 
 fn print_stack<'py>(this: &Bound<'py, Task>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     let [limit, file] = PRINT_STACK.parse(&arguments)?;
-    names::TASK_PRINT_STACK
-        .get(this.py())?
-        .call1((this.as_any(), limit, file))
+    names::TASK_PRINT_STACK.get(this.py())?.call1((this.as_any(), limit, file))
 }
 
 fn get_waiter<'py>(this: &Bound<'py, Task>) -> Object<'py> {
@@ -184,10 +158,7 @@ fn get_must_cancel<'py>(this: &Bound<'py, Task>) -> Object<'py> {
 }
 
 fn get_log_destroy_pending<'py>(this: &Bound<'py, Task>) -> Object<'py> {
-    Ok(boolean(
-        this.py(),
-        !this.as_future().state.silent_destroy.get(),
-    ))
+    Ok(boolean(this.py(), !this.as_future().state.silent_destroy.get()))
 }
 
 fn set_log_destroy_pending<'py>(
@@ -195,10 +166,7 @@ fn set_log_destroy_pending<'py>(
     value: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let value = value.ok_or_else(|| PyAttributeError::new_err("cannot delete attribute"))?;
-    this.as_future()
-        .state
-        .silent_destroy
-        .set(!value.is_truthy()?);
+    this.as_future().state.silent_destroy.set(!value.is_truthy()?);
     Ok(())
 }
 
@@ -257,21 +225,9 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .noargs::<Task, _>(c"get_context", get_context, c"Return the context.")
         .noargs::<Task, _>(c"get_name", get_name, c"Return the name.")
         .one::<Task, _>(c"set_name", set_name, c"Set the name, as str(value).")
-        .one::<Task, _>(
-            c"set_result",
-            set_result,
-            c"Not supported: the coroutine decides.",
-        )
-        .one::<Task, _>(
-            c"set_exception",
-            set_exception,
-            c"Not supported: the coroutine decides.",
-        )
-        .keywords::<Task, _>(
-            c"get_stack",
-            get_stack,
-            c"Return the stack frames of the coroutine.",
-        )
+        .one::<Task, _>(c"set_result", set_result, c"Not supported: the coroutine decides.")
+        .one::<Task, _>(c"set_exception", set_exception, c"Not supported: the coroutine decides.")
+        .keywords::<Task, _>(c"get_stack", get_stack, c"Return the stack frames of the coroutine.")
         .keywords::<Task, _>(
             c"print_stack",
             print_stack,

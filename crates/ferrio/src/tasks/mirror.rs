@@ -57,9 +57,7 @@ pub fn locate(py: Python<'_>) -> PyResult<()> {
     let arguments = PyDict::new(py);
     arguments.set_item("loop", event_loop)?;
     arguments.set_item("context", &context)?;
-    let task = names::STOCK_TASK
-        .get(py)?
-        .call((&coro,), Some(&arguments))?;
+    let task = names::STOCK_TASK.get(py)?.call((&coro,), Some(&arguments))?;
     task.setattr("_log_destroy_pending", false)?;
     // SAFETY: the base part of an instance is `__basicsize__` bytes of pointers and integers.
     let offsets = [&coro, &context].map(|wanted| unsafe { base_fields::find(&task, wanted) });

@@ -28,11 +28,7 @@ pub enum Resume<'py> {
 /// Runs a queued step in the task's context.
 #[inline]
 pub fn run(task: &Bound<'_, Task>, resume: Resume<'_>) -> PyResult<()> {
-    let context = task
-        .state()
-        .context
-        .get(task.py())
-        .ok_or_else(errors::uninitialized)?;
+    let context = task.state().context.get(task.py()).ok_or_else(errors::uninitialized)?;
     context::run_in(&context, || execute(task, resume))?
 }
 
@@ -56,11 +52,7 @@ pub fn execute<'py>(task: &Bound<'py, Task>, resume: Resume<'py>) -> PyResult<()
     let exception = exception_to_throw(task, exception)?;
     drop(task.state().waiter.take(py));
     let future = task.as_future();
-    let event_loop = future
-        .state
-        .event_loop
-        .get(py)
-        .ok_or_else(errors::uninitialized)?;
+    let event_loop = future.state.event_loop.get(py).ok_or_else(errors::uninitialized)?;
     let native = future.state.native_loop(py);
     let native = native.as_ref().map(Bound::get);
     current::enter(&event_loop, native, task)?;
@@ -83,11 +75,7 @@ fn exception_to_throw<'py>(
     let state = task.as_future().state;
     if !state.is_pending() {
         let exception = exception.unwrap_or_else(|| names::none(py));
-        let text = format!(
-            "_step(): already done: {} {}",
-            task.repr()?,
-            exception.repr()?
-        );
+        let text = format!("_step(): already done: {} {}", task.repr()?, exception.repr()?);
         return Err(errors::invalid_state(py, &text));
     }
     if !state.must_cancel.get() {
@@ -144,11 +132,7 @@ fn fail(task: &Bound<'_, Task>, error: PyErr) -> PyResult<()> {
     let leaves = errors::leaves_the_loop(py, &error);
     let exception = error.into_value(py).into_bound(py).into_any();
     future.set_exception(&exception)?;
-    if leaves {
-        Err(PyErr::from_value(exception))
-    } else {
-        Ok(())
-    }
+    if leaves { Err(PyErr::from_value(exception)) } else { Ok(()) }
 }
 
 /// Acts on what the coroutine yielded. CPython: task_step_handle_result_impl
@@ -188,9 +172,7 @@ fn wait_for_native<'py>(task: &Bound<'py, Task>, future: NativeFuture<'_, 'py>) 
 fn wait_for_foreign<'py>(task: &Bound<'py, Task>, yielded: &Bound<'py, PyAny>) -> PyResult<()> {
     let py = task.py();
     let name = intern!(py, "_asyncio_future_blocking");
-    let blocking = yielded
-        .getattr_opt(name)?
-        .filter(|blocking| !blocking.is_none());
+    let blocking = yielded.getattr_opt(name)?.filter(|blocking| !blocking.is_none());
     let Some(blocking) = blocking else {
         return throw_soon(task, &bad_yield(task, yielded)?);
     };
@@ -229,16 +211,12 @@ fn self_await(task: &Bound<'_, Task>) -> PyResult<String> {
 
 fn different_loop(task: &Bound<'_, Task>, future: &Bound<'_, PyAny>) -> PyResult<String> {
     let (task, future) = (task.repr()?, future.repr()?);
-    Ok(format!(
-        "Task {task} got Future {future} attached to a different loop"
-    ))
+    Ok(format!("Task {task} got Future {future} attached to a different loop"))
 }
 
 fn plain_yield(task: &Bound<'_, Task>, future: &Bound<'_, PyAny>) -> PyResult<String> {
     let (task, future) = (task.repr()?, future.repr()?);
-    Ok(format!(
-        "yield was used instead of yield from in task {task} with {future}"
-    ))
+    Ok(format!("yield was used instead of yield from in task {task} with {future}"))
 }
 
 fn bad_yield(task: &Bound<'_, Task>, yielded: &Bound<'_, PyAny>) -> PyResult<String> {
@@ -246,9 +224,7 @@ fn bad_yield(task: &Bound<'_, Task>, yielded: &Bound<'_, PyAny>) -> PyResult<Str
         return Ok(format!("Task got bad yield: {}", yielded.repr()?));
     }
     let (task, yielded) = (task.repr()?, yielded.repr()?);
-    Ok(format!(
-        "yield was used instead of yield from for generator in task {task} with {yielded}"
-    ))
+    Ok(format!("yield was used instead of yield from for generator in task {task} with {yielded}"))
 }
 
 #[cold]
@@ -273,10 +249,7 @@ pub fn schedule<'py>(
             py,
             match exception {
                 None => Item::Step(own),
-                Some(exception) => Item::Throw {
-                    task: own,
-                    exception: Ref::new(exception),
-                },
+                Some(exception) => Item::Throw { task: own, exception: Ref::new(exception) },
             },
         );
         return Ok(());
@@ -290,12 +263,7 @@ fn schedule_through_python<'py>(
     exception: Option<Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let py = task.py();
-    let event_loop = task
-        .as_future()
-        .state
-        .event_loop
-        .get(py)
-        .ok_or_else(errors::uninitialized)?;
+    let event_loop = task.as_future().state.event_loop.get(py).ok_or_else(errors::uninitialized)?;
     let callback = wrapper::step_callable(task, exception)?;
     let context = task.state().context.get_or_none(py);
     loop_state::call_soon(&event_loop, &callback, &[], &context)

@@ -79,10 +79,7 @@ impl NativeClass for Task {
     }
 
     fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
-        mirror::fields(object)
-            .into_iter()
-            .flatten()
-            .try_for_each(|field| visit.slot(field))
+        mirror::fields(object).into_iter().flatten().try_for_each(|field| visit.slot(field))
     }
 
     fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
@@ -131,9 +128,7 @@ pub fn spawn<'py>(
     let py = event_loop.py();
     let task = TASK.alloc(py)?;
     if loop_state::get(&event_loop.get().debug) {
-        task.as_future()
-            .state
-            .reset(py, event_loop.as_any().clone())?;
+        task.as_future().state.reset(py, event_loop.as_any().clone())?;
     } else {
         task.as_future().state.begin(event_loop);
     }
@@ -147,10 +142,7 @@ pub fn adopt<'py>(task: &Bound<'py, Task>, parts: Parts<'py>) -> PyResult<()> {
     let py = task.py();
     let state = task.state();
     if !send::is_exact_coroutine(&parts.coro)
-        && !names::IS_COROUTINE
-            .get(py)?
-            .call1((&parts.coro,))?
-            .is_truthy()?
+        && !names::IS_COROUTINE.get(py)?.call1((&parts.coro,))?.is_truthy()?
     {
         state.future.silent_destroy.set(true);
         let text = format!("a coroutine was expected, got {}", parts.coro.repr()?);
@@ -185,11 +177,8 @@ pub fn schedule_first_step(task: &Bound<'_, Task>) -> PyResult<()> {
 
 /// Stores `str(name)`.
 pub fn set_name(task: &Bound<'_, Task>, name: &Bound<'_, PyAny>) -> PyResult<()> {
-    let name = if name.is_exact_instance_of::<PyString>() {
-        name.clone()
-    } else {
-        name.str()?.into_any()
-    };
+    let name =
+        if name.is_exact_instance_of::<PyString>() { name.clone() } else { name.str()?.into_any() };
     task.state().name.set(name);
     Ok(())
 }

@@ -33,9 +33,7 @@ impl TaskStepMethWrapper {
             return Err(PyTypeError::new_err("function takes no keyword arguments"));
         }
         if !args.is_empty() {
-            return Err(PyTypeError::new_err(
-                "function takes no positional arguments",
-            ));
+            return Err(PyTypeError::new_err("function takes no positional arguments"));
         }
         let resume = match &self.exception {
             Some(exception) => Resume::Throw(exception.bind(py).clone()),

@@ -1,0 +1,118 @@
+//! What a Rust type promises to stand for a native class, and what the garbage collector gets to see.
+//! Reference: Doc/c-api/gcsupport.rst.
+
+use std::ffi::{c_int, c_void};
+
+use pyo3::prelude::*;
+use pyo3::types::DerefToPyAny;
+use pyo3::{PyTypeInfo, ffi};
+
+use crate::Class;
+use crate::reference::{Ref, Slot};
+
+/// The native part of an instance.
+///
+/// # Safety
+/// All-zero bytes are a valid value, the empty one.
+pub unsafe trait State: 'static {
+    /// Reports every reference that the state owns to the garbage collector.
+    ///
+    /// # Errors
+    /// What `visit` answers, passed on at once.
+    fn traverse(&self, visit: &Visit) -> Result<(), c_int>;
+
+    /// Gives up every reference (tp_clear).
+    fn clear(&self, py: Python<'_>);
+}
+
+/// A Rust marker type that stands for a native class.
+pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
+    /// The native part of its instances.
+    type State: State;
+
+    /// Whether new instances are tracked by the garbage collector. One that is not must be tracked
+    /// ([`track`]) before it can become part of a cycle that its owner does not show in its place.
+    const TRACKED: bool = true;
+
+    /// How many freed instances are kept for reuse.
+    const KEPT: usize;
+
+    /// The class's static record.
+    fn class() -> &'static Class<Self>;
+
+    /// References that lie in the base's part of the instance; most classes have none.
+    ///
+    /// # Errors
+    /// What `visit` answers.
+    fn traverse_base(_object: *mut ffi::PyObject, _visit: &Visit) -> Result<(), c_int> {
+        Ok(())
+    }
+
+    /// Gives up the references that [`NativeClass::traverse_base`] reports.
+    fn clear_base(_object: *mut ffi::PyObject, _py: Python<'_>) {}
+
+    /// Called when an instance is about to be freed, before its state is dropped.
+    fn before_free(_py: Python<'_>, _state: &Self::State) {}
+
+    /// Whether the finalizer has anything to say for this instance; spares the call when not.
+    fn needs_finalizer(_state: &Self::State) -> bool {
+        false
+    }
+}
+
+/// Access to the native state behind a reference.
+pub trait StateOf {
+    /// The state's type.
+    type State;
+
+    /// The native state of this instance.
+    fn state(&self) -> &Self::State;
+}
+
+impl<C: NativeClass> StateOf for Bound<'_, C> {
+    type State = C::State;
+
+    #[inline]
+    fn state(&self) -> &C::State {
+        // SAFETY: a `Bound<C>` is an instance of C's type (PyTypeInfo's contract).
+        unsafe { C::class().state_at(self.as_ptr()) }
+    }
+}
+
+/// The garbage collector's visitor.
+#[derive(Debug)]
+pub struct Visit {
+    pub(crate) visit: ffi::visitproc,
+    pub(crate) arg: *mut c_void,
+}
+
+impl Visit {
+    /// Reports a slot.
+    ///
+    /// # Errors
+    /// The visitor's answer when it wants to stop.
+    #[inline]
+    pub fn slot(&self, slot: &Slot) -> Result<(), c_int> {
+        self.pointer(slot.as_ptr())
+    }
+
+    /// Reports an owned reference.
+    ///
+    /// # Errors
+    /// The visitor's answer when it wants to stop.
+    #[inline]
+    pub fn reference(&self, reference: &Ref) -> Result<(), c_int> {
+        self.pointer(reference.as_ptr())
+    }
+
+    pub(crate) fn pointer(&self, object: *mut ffi::PyObject) -> Result<(), c_int> {
+        if object.is_null() {
+            return Ok(());
+        }
+        // SAFETY: `object` is alive (owned by the object being traversed); `arg` is the visitor's.
+        match unsafe { (self.visit)(object, self.arg) } {
+            0 => Ok(()),
+            stop => Err(stop),
+        }
+    }
+}
