@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_void};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 /// `dict[key] = value` for an exact dict.
 #[inline]
@@ -53,6 +54,22 @@ pub fn get_item<'py>(
         None => PyErr::take(py).map_or(Ok(None), Err),
         found => Ok(found),
     }
+}
+
+/// A number that changes when an attribute of the class or of one of its bases changes; 0 when the
+/// interpreter has none for it at present.
+#[must_use]
+pub fn class_version(class: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: reads a field of a live type object, attached.
+    unsafe { (*class.as_type_ptr()).tp_version_tag }
+}
+
+/// [`class_version`] of the class of `object`.
+#[inline]
+#[must_use]
+pub fn class_version_of(object: &Bound<'_, PyAny>) -> u32 {
+    // SAFETY: reads the type of a live object, and a field of that live type, attached.
+    unsafe { (*ffi::Py_TYPE(object.as_ptr())).tp_version_tag }
 }
 
 /// Reports an instance's `__dict__` to the collector.

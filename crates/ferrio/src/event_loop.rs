@@ -6,6 +6,7 @@ pub mod fd;
 pub mod hot_methods;
 pub mod lifecycle;
 pub mod make;
+pub mod overrides;
 pub mod pymethods;
 pub mod ready_queue;
 pub mod run;

@@ -8,6 +8,7 @@
 //! is dropped after the borrow.
 //! Shutdown: `close` empties the three queues; dropping the loop does the same.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -49,6 +50,9 @@ pub struct EventLoop {
     pub timers: GilCell<Timers<Ref>>,
     /// Payloads are Handles.
     pub interests: GilCell<Interests<Ref>>,
+    /// The objects that watched descriptors were named by, where it was not a number: a closed one is
+    /// found by identity. Invariant: `interests` has each of the descriptors.
+    pub files: GilCell<Vec<(RawFd, Ref)>>,
     /// None once the loop is closed.
     pub poller: GilCell<Option<Arc<Poller>>>,
     /// The buffer that the next poll fills; taken out while a poll is under way.
@@ -74,6 +78,8 @@ pub struct EventLoop {
     pub call_at_overridden: AtomicBool,
     /// The same for `time`.
     pub time_overridden: AtomicBool,
+    /// The version of the loop's class for which the three flags above were found.
+    pub class_version: AtomicU32,
     /// Somebody put a selector of their own into `_selector`: polls go through its `select`.
     pub selector_replaced: AtomicBool,
     /// `_internal_fds`: how many of the watched descriptors are the loop's own.
@@ -97,6 +103,7 @@ impl EventLoop {
             ready: GilCell::new(Ready::new()),
             timers: GilCell::new(Timers::new()),
             interests: GilCell::new(Interests::new()),
+            files: GilCell::new(Vec::new()),
             poller: GilCell::new(Some(Arc::new(Poller::new()?))),
             events: GilCell::new(None),
             skipped_turns: AtomicU32::new(0),
@@ -111,6 +118,7 @@ impl EventLoop {
             call_soon_overridden: AtomicBool::new(false),
             call_at_overridden: AtomicBool::new(false),
             time_overridden: AtomicBool::new(false),
+            class_version: AtomicU32::new(0),
             selector_replaced: AtomicBool::new(false),
             internal_fds: AtomicU64::new(0),
             lingering: AtomicBool::new(false),
@@ -255,7 +263,10 @@ impl EventLoop {
         let factory = self
             .task_factory
             .inspect(|factory| factory.iter().try_for_each(|factory| visit.call(factory.as_py())));
-        [items, timers, interests, factory].into_iter().flatten().collect()
+        let files = self
+            .files
+            .inspect(|files| files.iter().try_for_each(|(_, file)| visit.call(file.as_py())));
+        [items, timers, interests, factory, files].into_iter().flatten().collect()
     }
 
     /// Shows what is queued to the collector, because the loop stops and may become garbage.
@@ -285,6 +296,8 @@ impl EventLoop {
         }
         let interests = self.interests.borrow_mut(py).take_all();
         drop(interests);
+        let files = std::mem::take(&mut *self.files.borrow_mut(py));
+        drop(files);
         let factory = self.task_factory.borrow_mut(py).take();
         drop(factory);
     }

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyTuple};
 
-use super::debug;
+use super::{debug, overrides};
 use crate::futures::methods as futures;
 use crate::handles::{self, AnyHandle, Handle, Parts, Timed, TimerHandle};
 use crate::loop_state::{self, EventLoop, Item, get};
@@ -103,6 +103,7 @@ pub fn later<'py>(
     if delay.is_none() {
         return Err(PyTypeError::new_err("delay must not be None"));
     }
+    overrides::refresh(slf)?;
     let py = slf.py();
     if !get(&slf.get().time_overridden)
         && !get(&slf.get().call_at_overridden)

@@ -1,13 +1,13 @@
 //! Watching descriptors. CPython: BaseSelectorEventLoop._add_reader and its relatives
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use ferrio_capi::method::Object;
 use ferrio_capi::{Ref, runtime};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyInt, PyTuple};
 
 use super::call;
 use super::lifecycle::inherited;
@@ -60,19 +60,24 @@ pub fn add<'py>(
     let handle = call::make_handle(slf, callback, args, None)?;
     ferrio_capi::class::track(&handle);
     let handle = handle.into_any();
-    let fd = descriptor(file)?;
-    let replaced = {
+    let fd = descriptor(slf, file)?.ok_or_else(too_large)?;
+    let (replaced, first) = {
         let poller = native.poller.borrow_mut(py).clone();
         let poller = poller.ok_or_else(|| PyRuntimeError::new_err("Event loop is closed"))?;
         let mut interests = native.interests.borrow_mut(py);
+        let first = interests.events_of(fd.as_raw_fd()).is_none();
         let kept = Ref::new(handle.clone());
-        match direction {
+        let replaced = match direction {
             Direction::Read => interests.set_reader(&poller, fd, kept),
             Direction::Write => interests.set_writer(&poller, fd, kept),
-        }
+        };
+        (replaced, first)
     };
-    drop_lost(slf);
+    drop_lost(slf, fd.as_raw_fd());
     cancel(py, replaced.map_err(|error| errors::os_error(py, &error))?)?;
+    if first && !file.is_instance_of::<PyInt>() {
+        native.files.borrow_mut(py).push((fd.as_raw_fd(), Ref::new(file.clone())));
+    }
     Ok(handle)
 }
 
@@ -90,7 +95,7 @@ pub fn remove(
     if get(&native.selector_replaced) {
         return inherited(slf)?.call_method1(direction.remove_method(), (file,))?.extract();
     }
-    let Ok(fd) = descriptor(file) else {
+    let Some(fd) = descriptor(slf, file)? else {
         return Ok(false);
     };
     let removed = {
@@ -104,17 +109,28 @@ pub fn remove(
             Direction::Write => interests.remove_writer(&poller, fd),
         }
     };
-    drop_lost(slf);
+    drop_lost(slf, fd.as_raw_fd());
     let removed = removed.map_err(|error| errors::os_error(py, &error))?;
     let found = removed.is_some();
     cancel(py, removed)?;
     Ok(found)
 }
 
-/// Handles whose descriptor the kernel has forgotten are dropped outside of the table's borrow.
-fn drop_lost(slf: &Bound<'_, EventLoop>) {
-    let lost = slf.get().interests.borrow_mut(slf.py()).take_lost();
+/// Handles whose descriptor the kernel has forgotten are dropped outside of the table's borrow, and so
+/// is the object that named `fd` when nobody waits for it any more.
+fn drop_lost(slf: &Bound<'_, EventLoop>, fd: RawFd) {
+    let (py, native) = (slf.py(), slf.get());
+    let (lost, watched) = {
+        let mut interests = native.interests.borrow_mut(py);
+        (interests.take_lost(), interests.events_of(fd).is_some())
+    };
     drop(lost);
+    let forgotten = {
+        let mut files = native.files.borrow_mut(py);
+        let place = files.iter().position(|(known, _)| *known == fd && !watched);
+        place.map(|place| files.swap_remove(place))
+    };
+    drop(forgotten);
 }
 
 fn cancel(py: Python<'_>, handle: Option<Ref>) -> PyResult<()> {
@@ -126,14 +142,33 @@ fn cancel(py: Python<'_>, handle: Option<Ref>) -> PyResult<()> {
     }
 }
 
-/// The descriptor of a number or of an object with `fileno()`. CPython: selectors._fileobj_to_fd
-fn descriptor(file: &Bound<'_, PyAny>) -> PyResult<BorrowedFd<'static>> {
-    let fd: RawFd = match file.extract() {
-        Ok(fd) if fd >= 0 => fd,
-        _ => names::FILEOBJ_TO_FD.get(file.py())?.call1((file,))?.extract()?,
-    };
-    runtime::borrow_fd(fd)
-        .ok_or_else(|| PyValueError::new_err(format!("Invalid file descriptor: {fd}")))
+/// The descriptor of a number or of an object with `fileno()`; None when the number is too large for
+/// one. A closed object that is watched has the descriptor that it had.
+/// CPython: _BaseSelectorImpl._fileobj_lookup
+fn descriptor(
+    slf: &Bound<'_, EventLoop>,
+    file: &Bound<'_, PyAny>,
+) -> PyResult<Option<BorrowedFd<'static>>> {
+    let py = slf.py();
+    if let Ok(number) = file.cast::<PyInt>()
+        && let Some(fd) = number.extract().ok().and_then(runtime::borrow_fd)
+    {
+        return Ok(Some(fd));
+    }
+    match names::FILEOBJ_TO_FD.get(py)?.call1((file,)) {
+        Ok(number) => Ok(number.extract().ok().and_then(runtime::borrow_fd)),
+        Err(error) if error.is_instance_of::<PyValueError>(py) => {
+            let files = slf.get().files.borrow_mut(py);
+            let known = files.iter().find(|(_, known)| known.as_ptr() == file.as_ptr());
+            known.and_then(|(fd, _)| runtime::borrow_fd(*fd)).map(Some).ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// CPython: PyLong_AsInt, in epoll.register
+fn too_large() -> PyErr {
+    PyOverflowError::new_err("Python int too large to convert to C int")
 }
 
 /// Queues the handles of a descriptor that is ready; one that was cancelled is removed instead.

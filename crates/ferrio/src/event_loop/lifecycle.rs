@@ -1,16 +1,12 @@
-//! From birth to close: making a loop, running it, closing it, and noticing when Python code
-//! replaces one of the methods that Rust calls directly.
+//! From birth to close: making a loop, running it, closing it.
 
-use std::sync::atomic::AtomicBool;
-
-use ferrio_capi::{dict, runtime};
+use ferrio_capi::runtime;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PySuper, PyTuple, PyType};
+use pyo3::types::{PyDict, PySuper, PyTuple, PyType};
 use pyo3::{PyTypeInfo, intern};
 
-use super::run;
-use super::selector::EpollSelector;
+use super::{overrides, run};
 use crate::errors;
 use crate::loop_state::{EventLoop, get, set};
 use crate::names;
@@ -19,21 +15,8 @@ use crate::names;
 pub fn new(cls: &Bound<'_, PyType>) -> PyResult<EventLoop> {
     let py = cls.py();
     let native = EventLoop::create().map_err(|error| errors::os_error(py, &error))?;
-    let base = EventLoop::type_object(py);
-    for (name, flag) in watched_methods(&native) {
-        set(flag, !cls.getattr(name)?.is(&base.getattr(name)?));
-    }
+    overrides::note_class(&native, cls)?;
     Ok(native)
-}
-
-/// The methods that native code calls past Python while nobody replaces them, and the flags that say
-/// so.
-fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 3] {
-    [
-        ("call_soon", &native.call_soon_overridden),
-        ("call_at", &native.call_at_overridden),
-        ("time", &native.time_overridden),
-    ]
 }
 
 /// `run_forever`. CPython: BaseEventLoop.run_forever
@@ -98,30 +81,4 @@ pub fn close(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let poller = native.poller.borrow_mut(py).take();
     drop(poller);
     outcome.map(drop)
-}
-
-/// `__setattr__` and `__delattr__`: as for every object, but replacing a watched method or the selector
-/// is noted, because native code otherwise does not go through them.
-pub fn set_attribute(
-    slf: &Bound<'_, EventLoop>,
-    name: &Bound<'_, PyAny>,
-    value: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
-    let py = slf.py();
-    dict::generic_setattr(slf.as_any(), name, value)?;
-    let native = slf.get();
-    let name = name.cast::<PyString>()?.to_str()?;
-    if name == "_selector" {
-        let foreign =
-            value.is_some_and(|value| !value.is_none() && !EpollSelector::is_exact_type_of(value));
-        set(&native.selector_replaced, foreign);
-    }
-    for (watched, flag) in watched_methods(native) {
-        if name == watched {
-            let base = EventLoop::type_object(py).getattr(watched)?;
-            let replaced = value.is_some() || !slf.get_type().getattr(watched)?.is(&base);
-            set(flag, replaced);
-        }
-    }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::ready_queue::ReadyQueue;
-use super::{call, debug, fd, lifecycle, run, signals};
+use super::{call, debug, fd, lifecycle, overrides, run, signals};
 use crate::loop_state::{EventLoop, get, set};
 
 #[pymethods]
@@ -224,11 +224,11 @@ impl EventLoop {
         name: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        lifecycle::set_attribute(slf, name, Some(value))
+        overrides::set_attribute(slf, name, Some(value))
     }
 
     fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyAny>) -> PyResult<()> {
-        lifecycle::set_attribute(slf, name, None)
+        overrides::set_attribute(slf, name, None)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

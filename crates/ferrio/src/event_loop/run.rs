@@ -11,7 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::{call, debug, fd};
+use super::{call, debug, fd, overrides};
 use crate::errors;
 use crate::futures::{AsFuture, methods as futures};
 use crate::handles::{self, AnyHandle, Timed};
@@ -35,6 +35,7 @@ pub fn until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
 
 /// One turn. CPython: BaseEventLoop._run_once
 pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    overrides::refresh(slf)?;
     let py = slf.py();
     let native = slf.get();
     let next_when = {
@@ -109,7 +110,7 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
     let Some(poller) = native.poller.borrow_mut(py).clone() else {
         return Ok(Vec::new());
     };
-    let mut events = native.events.borrow_mut(py).take().unwrap_or_else(Events::new);
+    let mut events = native.events.borrow_mut(py).take().unwrap_or_default();
     events.reserve(native.interests.borrow_mut(py).len());
     let outcome = match timeout {
         Timeout::Zero => poller.wait(&mut events, timeout),

@@ -17,8 +17,12 @@ use pyo3::types::{PyList, PyTuple};
 pub struct Callbacks {
     first: Slot,
     first_context: Slot,
-    rest: Cell<Option<Box<Vec<Entry>>>>,
+    rest: Cell<Option<Box<Rest>>>,
 }
+
+/// The entries after the first, behind one pointer: most futures have none.
+#[derive(Debug, Default)]
+struct Rest(Vec<Entry>);
 
 #[derive(Debug)]
 struct Entry {
@@ -69,7 +73,7 @@ impl Callbacks {
             return;
         }
         let mut rest = self.rest.take().unwrap_or_default();
-        rest.push(Entry { callback: Ref::new(callback), context: context.map(Ref::new) });
+        rest.0.push(Entry { callback: Ref::new(callback), context: context.map(Ref::new) });
         self.rest.set(Some(rest));
     }
 
@@ -79,7 +83,7 @@ impl Callbacks {
         let first =
             self.first.take(py).map(|callback| Waiter::new(callback, self.first_context.take(py)));
         let rest = self.rest.take().map_or_else(Vec::new, |rest| {
-            rest.into_iter().map(|entry| entry.into_waiter(py)).collect()
+            rest.0.into_iter().map(|entry| entry.into_waiter(py)).collect()
         });
         (first, rest)
     }
@@ -91,7 +95,7 @@ impl Callbacks {
         };
         let mut all = vec![Waiter::new(first, self.first_context.get(py))];
         let rest = self.rest.take();
-        for entry in rest.iter().flat_map(|rest| rest.iter()) {
+        for entry in rest.iter().flat_map(|rest| rest.0.iter()) {
             let context = entry.context.as_ref().map(|context| context.bind(py));
             all.push(Waiter::new(entry.callback.bind(py), context));
         }
@@ -155,7 +159,7 @@ impl Callbacks {
         visit.slot(&self.first)?;
         visit.slot(&self.first_context)?;
         let rest = self.rest.take();
-        let outcome = rest.iter().flat_map(|rest| rest.iter()).try_for_each(|entry| {
+        let outcome = rest.iter().flat_map(|rest| rest.0.iter()).try_for_each(|entry| {
             visit.reference(&entry.callback)?;
             entry.context.as_ref().map_or(Ok(()), |context| visit.reference(context))
         });

@@ -1,0 +1,83 @@
+//! Noticing when Python code replaces one of the methods that native code calls directly, or the
+//! selector: in a subclass, on the loop itself, or later on its class.
+//!
+//! Each method has a flag, which hot paths read. It is set when the loop is made, when an attribute of
+//! the loop is assigned or deleted, and, because nothing tells of an attribute put on a class, when
+//! the class has another version than the flags were found for. That is looked at in each turn and
+//! when a delay begins, so `call_soon` put on a class is honoured from the next turn on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ferrio_capi::dict;
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyType};
+use pyo3::{PyTypeInfo, intern};
+
+use super::selector::EpollSelector;
+use crate::loop_state::{EventLoop, set};
+
+/// The methods that native code calls past Python while nobody replaces them, and the flags that say
+/// so.
+fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 3] {
+    [
+        ("call_soon", &native.call_soon_overridden),
+        ("call_at", &native.call_at_overridden),
+        ("time", &native.time_overridden),
+    ]
+}
+
+/// Finds the flags of a loop of class `cls` that has no attributes of its own.
+pub fn note_class(native: &EventLoop, cls: &Bound<'_, PyType>) -> PyResult<()> {
+    let base = EventLoop::type_object(cls.py());
+    for (name, flag) in watched_methods(native) {
+        set(flag, !cls.getattr(name)?.is(&base.getattr(name)?));
+    }
+    native.class_version.store(dict::class_version(cls), Ordering::Relaxed);
+    Ok(())
+}
+
+/// Finds the flags anew when the loop's class was changed since, or is another one.
+#[inline]
+pub fn refresh(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let version = dict::class_version_of(slf.as_any());
+    if version != 0 && version == slf.get().class_version.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    find_again(slf)
+}
+
+#[cold]
+fn find_again(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let native = slf.get();
+    note_class(native, &slf.get_type())?;
+    let Some(own) = slf.as_any().getattr_opt(intern!(slf.py(), "__dict__"))? else {
+        return Ok(());
+    };
+    for (name, flag) in watched_methods(native) {
+        if own.contains(name)? {
+            set(flag, true);
+        }
+    }
+    Ok(())
+}
+
+/// `__setattr__` and `__delattr__`: as for every object, but replacing a watched method or the selector
+/// is noted, because native code otherwise does not go through them.
+pub fn set_attribute(
+    slf: &Bound<'_, EventLoop>,
+    name: &Bound<'_, PyAny>,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    dict::generic_setattr(slf.as_any(), name, value)?;
+    let native = slf.get();
+    let name = name.cast::<PyString>()?.to_str()?;
+    if name == "_selector" {
+        let foreign =
+            value.is_some_and(|value| !value.is_none() && !EpollSelector::is_exact_type_of(value));
+        set(&native.selector_replaced, foreign);
+    }
+    if watched_methods(native).iter().any(|(watched, _)| name == *watched) {
+        find_again(slf)?;
+    }
+    Ok(())
+}
