@@ -177,13 +177,13 @@ impl EventLoop {
     pub fn interrupt_sleep(&self, py: Python<'_>) -> PyResult<()> {
         // The GIL orders this after the loop thread's own store: it is set before that thread gives
         // the GIL up to sleep, and cleared when it has it back.
-        if get(&self.asleep)
-            && self.wake.request() == Wake::Write
-            && let Some(poller) = &*self.poller.borrow_mut(py)
-        {
-            poller.wake().map_err(|error| errors::os_error(py, &error))?;
+        if !get(&self.asleep) || self.wake.request() == Wake::AlreadyAwake {
+            return Ok(());
         }
-        Ok(())
+        let Some(poller) = self.poller.borrow_mut(py).clone() else { return Ok(()) };
+        // SAFETY: the write touches no Python object.
+        let woken = unsafe { runtime::without_gil(py, || poller.wake()) };
+        woken.map_err(|error| errors::os_error(py, &error))
     }
 
     /// Puts something into the heap: a TimerHandle or a native sleep.

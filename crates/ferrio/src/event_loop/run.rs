@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use ferrio_capi::{call as capi_call, context, handled, runtime};
-use ferrio_core::reactor::{Event, Events, Timeout};
+use ferrio_core::reactor::{Event, Timeout};
 use ferrio_core::turn::{self, Poll};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
