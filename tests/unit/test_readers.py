@@ -238,6 +238,32 @@ def test_a_bad_descriptor_has_the_outcome_of_stock(same_as_stock, method, fd):
     same_as_stock(lambda loop, engine: getattr(loop, method)(fd, *args))
 
 
+@pytest.mark.parametrize("named_by", ["object", "number"])
+def test_a_closed_object_is_removed_when_it_was_what_was_added(same_as_stock, named_by):
+    def scenario(loop, engine):
+        left, right = socket.socketpair()
+        with right:
+            loop.add_reader(left if named_by == "object" else left.fileno(), print)
+            left.close()
+            return loop.remove_reader(left), loop.remove_writer(right)
+
+    same_as_stock(scenario)
+
+
+def test_an_object_that_was_removed_is_not_found_again_when_closed(same_as_stock):
+    def scenario(loop, engine):
+        left, right = socket.socketpair()
+        with right:
+            loop.add_reader(left, print)
+            loop.add_writer(left, print)
+            loop.remove_reader(left)
+            loop.remove_writer(left)
+            left.close()
+            return loop.remove_reader(left)
+
+    assert same_as_stock(scenario)[0] == "raised"
+
+
 def test_the_error_of_a_bad_descriptor_has_its_number(loop):
     with tempfile.TemporaryFile() as file, pytest.raises(PermissionError) as caught:
         loop.add_reader(file, print)

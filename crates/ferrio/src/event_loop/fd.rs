@@ -158,12 +158,17 @@ fn descriptor(
     match names::FILEOBJ_TO_FD.get(py)?.call1((file,)) {
         Ok(number) => Ok(number.extract().ok().and_then(runtime::borrow_fd)),
         Err(error) if error.is_instance_of::<PyValueError>(py) => {
-            let files = slf.get().files.borrow_mut(py);
-            let known = files.iter().find(|(_, known)| known.as_ptr() == file.as_ptr());
-            known.and_then(|(fd, _)| runtime::borrow_fd(*fd)).map(Some).ok_or(error)
+            let known = watched_as(slf, file);
+            known.and_then(runtime::borrow_fd).map(Some).ok_or(error)
         }
         Err(error) => Err(error),
     }
+}
+
+/// The descriptor that this very object named when it began to be watched.
+fn watched_as(slf: &Bound<'_, EventLoop>, file: &Bound<'_, PyAny>) -> Option<RawFd> {
+    let files = slf.get().files.borrow_mut(slf.py());
+    files.iter().find(|(_, known)| known.as_ptr() == file.as_ptr()).map(|(fd, _)| *fd)
 }
 
 /// CPython: PyLong_AsInt, in epoll.register
