@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python lint fmt check build bench clean FORCE
+.PHONY: help run test test-core test-python programs-hosts lint fmt check build bench clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -33,6 +33,7 @@ minor := $(word 2,$(found))
 venv := .venv/$(minor)
 bin := $(venv)/bin
 target := target/py$(minor)
+programs := ../shared/programs
 extension := python/ferrio/_ferrio$(word 3,$(found))
 rust := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 cargo := CARGO_TARGET_DIR=$(target) PYO3_PYTHON=$(abspath $(bin)/python) cargo
@@ -72,6 +73,11 @@ test-core: ## run the tests of crates/core: unit, property, and loom's interleav
 
 test-python: build $(venv)/.group-test $(venv)/.group-programs ## run tests/; ARGS='-k name' narrows
 	$(bin)/python -m pytest -n $(JOBS) $(ARGS)
+
+programs-hosts: build $(venv)/.group-programs ## compare all reference programs with stock; as root, for their web
+	@test -d $(programs) || { echo "The reference programs are missing: $(programs) is not there"; exit 1; }
+	PYTHON=$(abspath $(bin)/python) $(programs)/localweb/with_localweb.sh \
+		$(programs)/compare.py --python $(abspath $(bin)/python) --hosts $(ARGS)
 
 lint: build $(venv)/.group-lint ## check format, lints, types, stubs, layers, sizes, names
 	cargo fmt --all --check
