@@ -76,6 +76,10 @@ pub struct EventLoop {
     pub call_soon_overridden: AtomicBool,
     /// The same for `call_at`, which `call_later` must then call.
     pub call_at_overridden: AtomicBool,
+    /// The same for `call_later`, which `ferrio.sleep` must then call.
+    pub call_later_overridden: AtomicBool,
+    /// The same for `_run_once`, which `run_forever` must then call.
+    pub run_once_overridden: AtomicBool,
     /// The same for `time`.
     pub time_overridden: AtomicBool,
     /// The version of the loop's class for which the three flags above were found.
@@ -117,6 +121,8 @@ impl EventLoop {
             thread: AtomicU64::new(0),
             call_soon_overridden: AtomicBool::new(false),
             call_at_overridden: AtomicBool::new(false),
+            call_later_overridden: AtomicBool::new(false),
+            run_once_overridden: AtomicBool::new(false),
             time_overridden: AtomicBool::new(false),
             class_version: AtomicU32::new(0),
             selector_replaced: AtomicBool::new(false),
@@ -151,6 +157,14 @@ impl EventLoop {
     #[inline]
     pub fn takes_items(&self) -> bool {
         !(get(&self.debug) || get(&self.call_soon_overridden) || get(&self.closed))
+    }
+
+    /// Whether timers may be put into the heap past `call_later`, `call_at` and `time`.
+    #[inline]
+    pub fn times_natively(&self) -> bool {
+        !(get(&self.call_later_overridden)
+            || get(&self.call_at_overridden)
+            || get(&self.time_overridden))
     }
 
     /// # Errors

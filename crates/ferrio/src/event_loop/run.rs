@@ -25,8 +25,13 @@ const CLOCK_RESOLUTION: f64 = 1e-9;
 
 /// Turns until `stop()` was called.
 pub fn until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    overrides::refresh(slf)?;
     loop {
-        turn(slf)?;
+        if get(&slf.get().run_once_overridden) {
+            slf.call_method0(intern!(slf.py(), "_run_once"))?;
+        } else {
+            turn(slf)?;
+        }
         if get(&slf.get().stopping) {
             return Ok(());
         }

@@ -129,9 +129,7 @@ fn start<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
         return Err(PyRuntimeError::new_err("no running event loop"));
     }
     match loop_state::as_native(&event_loop) {
-        Some(native)
-            if native.get().takes_items() && !loop_state::get(&native.get().time_overridden) =>
-        {
+        Some(native) if native.get().takes_items() && native.get().times_natively() => {
             wait_natively(this, native, &delay)
         }
         _ => wait_through_python(this, &event_loop, &delay),

@@ -1,0 +1,42 @@
+"""Methods that native code calls past Python are called through it once somebody replaced them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import ferrio
+
+
+def test_a_subclass_that_overrides_run_once_runs_every_turn() -> None:
+    class Counting(ferrio.EventLoop):
+        turns = 0
+
+        def _run_once(self) -> None:
+            self.turns += 1
+            super()._run_once()  # type: ignore[misc]
+
+    loop = Counting()
+    try:
+        loop.run_until_complete(asyncio.sleep(0))
+        assert loop.turns == 3
+    finally:
+        loop.close()
+
+
+def test_ferrio_sleep_goes_through_an_overridden_call_later() -> None:
+    class Hurried(ferrio.EventLoop):
+        asked: list[float]
+
+        def call_later(  # type: ignore[override]
+            self, delay: float, callback: Callable[..., object], *args: Any, context: Any = None
+        ) -> asyncio.TimerHandle:
+            self.asked.append(delay)
+            return super().call_later(0, callback, *args, context=context)
+
+    loop = Hurried()
+    loop.asked = []
+    try:
+        assert loop.run_until_complete(ferrio.sleep(3600, "awake")) == "awake"
+        assert loop.asked == [3600]
+    finally:
+        loop.close()
