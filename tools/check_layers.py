@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# errors looks up asyncio's exception classes in names, so names lies below it.
 ORDER = """names < errors < handles < loop_state < futures < tasks < locks queues < transports
     < tls < server dns < event_loop < streams < lib"""
 RANK = {name: rank for rank, step in enumerate(ORDER.split("<")) for name in step.split()}
