@@ -1,5 +1,6 @@
 //! `Future`: a result that will be there later. It knows of a loop only "call this soon".
 
+pub mod attributes;
 pub mod callbacks;
 pub mod future;
 pub mod iterator;

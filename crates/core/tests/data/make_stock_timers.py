@@ -100,7 +100,7 @@ def drift():
     scenario.turn(2)
     for number in range(30, 65):
         scenario.cancel(number)
-    for number in range(10):
+    for _ in range(10):
         scenario.push(5)
     for now in (3, 6, 7, 8):
         scenario.turn(now)
