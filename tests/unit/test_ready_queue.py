@@ -1,4 +1,4 @@
-"""A loop whose turns are run by other code, out of `_ready` and `_scheduled`, as nest_asyncio does."""
+"""A loop whose turns are run by other code, out of its queues, as nest_asyncio does."""
 
 import asyncio
 import heapq
