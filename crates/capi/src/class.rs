@@ -269,8 +269,8 @@ unsafe extern "C" fn clear<C: NativeClass>(object: *mut ffi::PyObject) -> c_int 
     // SAFETY: tp_clear runs attached, on a live instance.
     unsafe {
         guard(-1, |py| {
-            C::class().state_at(object).clear(py);
             C::clear_base(object, py);
+            C::class().state_at(object).clear(py);
             dict::clear_instance(object, C::class().type_ptr());
             Ok(0)
         })
@@ -296,7 +296,6 @@ unsafe extern "C" fn dealloc<C: NativeClass>(object: *mut ffi::PyObject) {
         dict::clear_weakrefs(object, kind);
         dict::clear_instance(object, class.type_ptr());
         let py = Python::assume_attached();
-        C::before_free(py, class.state_at(object));
         C::clear_base(object, py);
         let state = std::ptr::from_ref(class.state_at(object)).cast_mut();
         std::ptr::drop_in_place(state);

@@ -48,11 +48,10 @@ pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
         Ok(())
     }
 
-    /// Gives up the references that [`NativeClass::traverse_base`] reports.
+    /// Gives up the references that [`NativeClass::traverse_base`] reports, and what else depends on
+    /// the state or the memory; called by tp_clear and before an instance is freed, each time while
+    /// the state is whole.
     fn clear_base(_object: *mut ffi::PyObject, _py: Python<'_>) {}
-
-    /// Called when an instance is about to be freed, before its state is dropped.
-    fn before_free(_py: Python<'_>, _state: &Self::State) {}
 
     /// Whether the finalizer has anything to say for this instance; spares the call when not.
     fn needs_finalizer(_state: &Self::State) -> bool {

@@ -63,21 +63,22 @@ imported! {
     TASK_GET_STACK = "asyncio.base_tasks"."_task_get_stack";
     TASK_PRINT_STACK = "asyncio.base_tasks"."_task_print_stack";
     REGISTER_TASK = "_asyncio"."_register_task";
-    #[cfg(Py_3_12)]
+    #[cfg(all(Py_3_12, not(Py_3_14)))]
     REGISTER_EAGER_TASK = "_asyncio"."_register_eager_task";
-    #[cfg(Py_3_12)]
+    #[cfg(all(Py_3_12, not(Py_3_14)))]
     UNREGISTER_EAGER_TASK = "_asyncio"."_unregister_eager_task";
     #[cfg(Py_3_12)]
     SWAP_CURRENT_TASK = "_asyncio"."_swap_current_task";
     #[cfg(Py_3_14)]
-    UNREGISTER_TASK = "_asyncio"."_unregister_task";
+    ADD_TO_AWAITED_BY = "_asyncio"."future_add_to_awaited_by";
+    #[cfg(Py_3_14)]
+    DISCARD_FROM_AWAITED_BY = "_asyncio"."future_discard_from_awaited_by";
     #[cfg(Py_3_14)]
     CURRENT_TASK = "_asyncio"."current_task";
     #[cfg(not(Py_3_14))]
     CURRENT_TASKS = "_asyncio"."_current_tasks";
     GET_ASYNCGEN_HOOKS = "sys"."get_asyncgen_hooks";
     SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
-    HEAPIFY = "heapq"."heapify";
     FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
     SELECTOR_KEY = "selectors"."SelectorKey";
 }

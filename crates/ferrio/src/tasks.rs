@@ -5,6 +5,7 @@ pub mod current;
 pub mod eager;
 pub mod methods;
 pub mod mirror;
+pub mod name;
 pub mod registry;
 pub mod sleep;
 pub mod step;

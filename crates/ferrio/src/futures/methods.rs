@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyDict};
 use pyo3::{PyTypeInfo, ffi, intern};
 
+#[cfg(Py_3_14)]
+use super::awaited_by;
 use super::future::{AsFuture, FutureClass, FutureState, Status};
 use super::{attributes, iterator};
 use crate::errors;
@@ -50,6 +52,16 @@ impl NativeClass for Future {
         &FUTURE
     }
 
+    #[cfg(Py_3_14)]
+    fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
+        awaited_by::traverse(object, visit)
+    }
+
+    #[cfg(Py_3_14)]
+    fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
+        awaited_by::clear(object, py);
+    }
+
     fn needs_finalizer(state: &FutureState) -> bool {
         state.log_traceback.get()
     }
@@ -85,6 +97,8 @@ static INIT: Signature<1> =
 fn init<'py>(this: &Bound<'py, Future>, arguments: InitArguments<'_, 'py>) -> PyResult<()> {
     let [event_loop] = INIT.parse_init(&arguments)?;
     let event_loop = loop_or_default(this.py(), event_loop)?;
+    #[cfg(Py_3_14)]
+    awaited_by::clear(this.as_ptr(), this.py());
     this.as_future().state.reset(this.py(), event_loop)
 }
 

@@ -3,11 +3,13 @@
 use ferrio_capi::{StateOf, context};
 use pyo3::prelude::*;
 
-use super::step;
 use super::task::{self, Task};
+use super::{registry, step};
 use crate::errors;
 use crate::futures::AsFuture;
-use crate::names::{self, REGISTER_EAGER_TASK, SWAP_CURRENT_TASK, UNREGISTER_EAGER_TASK};
+use crate::names::{self, SWAP_CURRENT_TASK};
+#[cfg(not(Py_3_14))]
+use crate::names::{REGISTER_EAGER_TASK, UNREGISTER_EAGER_TASK};
 
 /// Runs the first step now when the loop is running, else queues it.
 pub fn start(task: &Bound<'_, Task>) -> PyResult<()> {
@@ -28,19 +30,33 @@ fn run_first_step<'py>(task: &Bound<'py, Task>, event_loop: &Bound<'py, PyAny>) 
     let outcome = register_and_step(task);
     let current = swap.call1((event_loop, previous));
     if task.as_future().state.is_pending() {
-        super::registry::insert(task)?;
+        registry::insert(task)?;
     } else {
+        registry::remove(py, task.as_ptr(), task.state());
         drop(task.state().coro.take(py));
         super::mirror::forget_coro(task);
     }
     outcome.and(current.map(drop))
 }
 
+#[cfg(not(Py_3_14))]
 fn register_and_step(task: &Bound<'_, Task>) -> PyResult<()> {
     let py = task.py();
     REGISTER_EAGER_TASK.get(py)?.call1((task,))?;
-    let context = task.state().context.get(py).unwrap_or_else(|| names::none(py));
-    let outcome = context::run_in(&context, || step::resume_coroutine(task, None));
+    let outcome = step(task);
     UNREGISTER_EAGER_TASK.get(py)?.call1((task,))?;
-    outcome?
+    outcome
+}
+
+/// Since 3.14 `_asyncio` keeps one list for both kinds of tasks.
+#[cfg(Py_3_14)]
+fn register_and_step(task: &Bound<'_, Task>) -> PyResult<()> {
+    registry::insert(task)?;
+    step(task)
+}
+
+fn step(task: &Bound<'_, Task>) -> PyResult<()> {
+    let py = task.py();
+    let context = task.state().context.get(py).unwrap_or_else(|| names::none(py));
+    context::run_in(&context, || step::resume_coroutine(task, None))?
 }

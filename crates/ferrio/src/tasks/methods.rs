@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
 use super::task::{self, Parts, Task};
-use super::wrapper;
+use super::{name, registry, wrapper};
 use crate::futures::{AsFuture, callbacks, methods as future_methods};
 use crate::names::{self, boolean, none};
 
@@ -37,7 +37,9 @@ fn init<'py>(this: &Bound<'py, Task>, arguments: InitArguments<'_, 'py>) -> PyRe
     #[cfg(not(Py_3_12))]
     let [coro, event_loop, name, context] = INIT.parse_init(&arguments)?;
     let event_loop = future_methods::loop_or_default(py, event_loop)?;
-    super::registry::remove(py, this.state());
+    registry::remove(py, this.as_ptr(), this.state());
+    #[cfg(Py_3_14)]
+    crate::futures::awaited_by::clear(this.as_ptr(), py);
     this.as_future().state.reset(py, event_loop)?;
     let coro = coro.unwrap_or_else(|| none(py));
     task::adopt(this, Parts { coro, name, context })?;
@@ -113,11 +115,11 @@ fn get_context<'py>(this: &Bound<'py, Task>) -> Object<'py> {
 }
 
 fn get_name<'py>(this: &Bound<'py, Task>) -> Object<'py> {
-    Ok(task::name(this))
+    Ok(name::get(this))
 }
 
 fn set_name<'py>(this: &Bound<'py, Task>, value: &Bound<'py, PyAny>) -> Object<'py> {
-    task::set_name(this, value)?;
+    name::set(this, value)?;
     Ok(none(this.py()))
 }
 
@@ -177,9 +179,9 @@ fn repr<'py>(this: &Bound<'py, Task>) -> Object<'py> {
 
 /// tp_finalize. CPython: TaskObj_finalize
 fn finalize(this: &Bound<'_, Task>) -> PyResult<()> {
-    if finalized_by_collector(this) {
+    if cfg!(not(Py_3_14)) && finalized_by_collector(this) {
         // By now stock's WeakSet has lost the task, also when a finalizer revives it.
-        super::registry::remove(this.py(), this.state());
+        registry::remove(this.py(), this.as_ptr(), this.state());
     }
     report_destroyed(this)?;
     future_methods::finalize(this)

@@ -1,11 +1,14 @@
-//! The two fields of stock's own part of a Task that its C methods return without looking: the
-//! coroutine and the context. They are filled in ours too, so that `asyncio.Task.get_coro(task)`, called
-//! unbound, gives what `task.get_coro()` gives instead of reading a null pointer.
+//! The fields of stock's own part of a Task that its C methods return without looking: the coroutine
+//! and the context. They are filled in ours too, so that `asyncio.Task.get_coro(task)`, called
+//! unbound, gives what `task.get_coro()` gives instead of reading a null pointer. From 3.14 on also
+//! what debuggers of other processes read: the name, and the link in `_asyncio`'s list of live tasks.
 //!
-//! Where they lie is found by looking for known objects in a stock Task, once, because the layout is
-//! private. Where they are not found nothing is filled in.
+//! Where they lie is found by looking for known objects in stock Tasks, once, because the layout is
+//! private. Before 3.14, where they are not found nothing is filled in; from 3.14 on they are needed.
 
 use std::sync::OnceLock;
+#[cfg(Py_3_14)]
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferrio_capi::{Slot, base_fields};
 use pyo3::ffi;
@@ -15,19 +18,26 @@ use pyo3::types::{PyBool, PyDict, PyString};
 use super::task::Task;
 use crate::names;
 
-/// Bytes from a Task's start to stock's coroutine and context.
-static OFFSETS: OnceLock<[Option<usize>; 2]> = OnceLock::new();
+/// The coroutine, the context and, from 3.14 on, the name.
+const FIELDS: usize = if cfg!(Py_3_14) { 3 } else { 2 };
+
+/// Bytes from a Task's start to the fields.
+static OFFSETS: OnceLock<[Option<usize>; FIELDS]> = OnceLock::new();
+
+/// Bytes from a Task's start to its link in `_asyncio`'s list.
+#[cfg(Py_3_14)]
+static LINK: AtomicUsize = AtomicUsize::new(0);
 
 /// The fields of an instance.
 #[inline]
-pub fn fields<'a>(task: *mut ffi::PyObject) -> [Option<&'a Slot>; 2] {
+pub fn fields<'a>(task: *mut ffi::PyObject) -> [Option<&'a Slot>; FIELDS] {
     let offsets = OFFSETS.get().copied().unwrap_or_default();
     // SAFETY: `locate` found the offsets in an instance of Task's base class, each holding an owned
-    // reference there; in ours nobody else writes them.
+    // reference there, as stock's methods keep it.
     offsets.map(|offset| offset.map(|offset| unsafe { base_fields::at(task, offset) }))
 }
 
-/// Fills the fields of a task.
+/// Fills in the coroutine and the context.
 #[inline]
 pub fn fill<'py>(task: &Bound<'py, Task>, coro: &Bound<'py, PyAny>, context: &Bound<'py, PyAny>) {
     for (field, value) in fields(task.as_ptr()).into_iter().zip([coro, context]) {
@@ -40,12 +50,28 @@ pub fn fill<'py>(task: &Bound<'py, Task>, coro: &Bound<'py, PyAny>, context: &Bo
 /// Empties the coroutine's field, as stock does when an eager task has ended.
 #[cfg(Py_3_12)]
 pub fn forget_coro(task: &Bound<'_, Task>) {
-    if let [Some(coro), _] = fields(task.as_ptr()) {
+    if let [Some(coro), ..] = fields(task.as_ptr()) {
         coro.set(names::none(task.py()));
     }
 }
 
-/// Looks for the fields in a stock Task that is made for the purpose and never runs.
+/// The field of the name.
+#[cfg(Py_3_14)]
+#[inline]
+pub fn name<'a>(task: *mut ffi::PyObject) -> &'a Slot {
+    let [.., name] = fields(task);
+    name.expect("locate fails without it, and then there are no tasks")
+}
+
+/// Takes a task off `_asyncio`'s list, if it is on it. It may be about to be freed.
+#[cfg(Py_3_14)]
+#[inline]
+pub fn unlink(task: *mut ffi::PyObject) {
+    // SAFETY: `locate` found the link in the base class; `_asyncio` changes the list attached only.
+    unsafe { base_fields::unlink(task, LINK.load(Ordering::Relaxed)) };
+}
+
+/// Looks for the fields in stock Tasks that are made for the purpose and never run.
 pub fn locate(py: Python<'_>) -> PyResult<()> {
     // All that a new task asks of its loop: whether it debugs (bool() is False), and a call_soon that
     // takes any arguments (a format without fields does).
@@ -54,13 +80,46 @@ pub fn locate(py: Python<'_>) -> PyResult<()> {
     event_loop.setattr("call_soon", PyString::new(py, "").getattr("format")?)?;
     let context = ferrio_capi::context::copy_current(py)?;
     let coro = py.import("asyncio")?.getattr("sleep")?.call1((0,))?;
+    let name = PyString::new(py, "found").into_any();
     let arguments = PyDict::new(py);
-    arguments.set_item("loop", event_loop)?;
+    arguments.set_item("loop", &event_loop)?;
     arguments.set_item("context", &context)?;
-    let task = names::STOCK_TASK.get(py)?.call((&coro,), Some(&arguments))?;
-    task.setattr("_log_destroy_pending", false)?;
-    // SAFETY: the base part of an instance is `__basicsize__` bytes of pointers and integers.
-    let offsets = [&coro, &context].map(|wanted| unsafe { base_fields::find(&task, wanted) });
+    arguments.set_item("name", &name)?;
+    let make = || {
+        let task = names::STOCK_TASK.get(py)?.call((&coro,), Some(&arguments))?;
+        task.setattr("_log_destroy_pending", false)?;
+        PyResult::Ok(task)
+    };
+    let task = make()?;
+    let mut offsets = [None; FIELDS];
+    for (offset, wanted) in offsets.iter_mut().zip([&coro, &context, &name]) {
+        // SAFETY: the base part of an instance is `__basicsize__` bytes of pointers and integers.
+        *offset = unsafe { base_fields::find(&task, wanted) };
+    }
+    #[cfg(Py_3_14)]
+    locate_shared(&offsets, &task, &make()?, &event_loop)?;
     let _ = OFFSETS.set(offsets);
     coro.call_method0("close").map(drop)
+}
+
+/// Looks for what `_asyncio` and debuggers use as well, in two stock Tasks made one after the other.
+#[cfg(Py_3_14)]
+fn locate_shared(
+    fields: &[Option<usize>; FIELDS],
+    task: &Bound<'_, PyAny>,
+    next_task: &Bound<'_, PyAny>,
+    event_loop: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let py = task.py();
+    // SAFETY: as in `locate`.
+    let link = unsafe { base_fields::find_link(task, next_task) };
+    let (Some(link), true) = (link, fields.iter().all(Option::is_some)) else {
+        let text = "_asyncio.Task is not laid out as expected";
+        return Err(pyo3::exceptions::PyRuntimeError::new_err(text));
+    };
+    LINK.store(link, Ordering::Relaxed);
+    let arguments = PyDict::new(py);
+    arguments.set_item("loop", event_loop)?;
+    let make_future = || names::STOCK_FUTURE.get(py)?.call((), Some(&arguments));
+    crate::futures::awaited_by::locate(task, [&make_future()?, &make_future()?])
 }

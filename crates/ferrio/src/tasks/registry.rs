@@ -2,43 +2,77 @@
 //! costs a store; those of foreign loops are registered with `_asyncio` as stock's are. From 3.14 on
 //! `_asyncio` has a cheap list of its own, which debuggers read, so all are registered there.
 
-use ferrio_capi::StateOf;
 use pyo3::prelude::*;
 
-use super::task::{Task, TaskState};
-use crate::futures::{AsFuture, FutureClass};
+use super::task::Task;
 use crate::names;
+
+pub use list::remove;
 
 /// Lists a task that has just been scheduled.
 #[inline]
 pub fn insert(task: &Bound<'_, Task>) -> PyResult<()> {
-    let py = task.py();
-    if !cfg!(Py_3_14)
-        && let Some(native) = task.as_future().state.native_loop(py)
-    {
+    if list::insert(task) {
+        return Ok(());
+    }
+    names::REGISTER_TASK.get(task.py())?.call1((task,)).map(drop)
+}
+
+/// Before 3.14: the loops' own lists.
+#[cfg(not(Py_3_14))]
+mod list {
+    use ferrio_capi::StateOf;
+    use pyo3::ffi;
+    use pyo3::prelude::*;
+
+    use crate::futures::{AsFuture, FutureClass};
+    use crate::tasks::task::{Task, TaskState};
+
+    /// Whether the task's loop has a list.
+    #[inline]
+    pub(super) fn insert(task: &Bound<'_, Task>) -> bool {
+        let py = task.py();
+        let Some(native) = task.as_future().state.native_loop(py) else {
+            return false;
+        };
         let state = task.state();
         if state.place.get() == 0 {
-            // SAFETY: `Task::before_free` and tp_clear remove the task.
+            // SAFETY: `Task::clear_base` removes the task before its state or memory goes.
             let place = unsafe { native.get().tasks.borrow_mut(py).insert(task.as_any()) };
             state.place.set(place + 1);
         }
-        return Ok(());
+        true
     }
-    names::REGISTER_TASK.get(py)?.call1((task,))?;
-    #[cfg(Py_3_14)]
-    task.state().place.set(1);
-    Ok(())
+
+    /// Takes a task off the list, if it is on it.
+    #[inline]
+    pub fn remove(py: Python<'_>, _task: *mut ffi::PyObject, state: &TaskState) {
+        let place = state.place.replace(0);
+        if place == 0 {
+            return;
+        }
+        if let Some(native) = Task::future(state).native_loop(py) {
+            native.get().tasks.borrow_mut(py).remove(place - 1);
+        }
+    }
 }
 
-/// Takes a task off the list, if it is on it.
-#[inline]
-pub fn remove(py: Python<'_>, state: &TaskState) {
-    let place = state.place.replace(0);
-    if place == 0 {
-        return;
+/// Since 3.14: `_asyncio`'s list, linked through the tasks.
+#[cfg(Py_3_14)]
+mod list {
+    use pyo3::ffi;
+    use pyo3::prelude::*;
+
+    use crate::tasks::mirror;
+    use crate::tasks::task::{Task, TaskState};
+
+    pub(super) fn insert(_task: &Bound<'_, Task>) -> bool {
+        false
     }
-    #[cfg(not(Py_3_14))]
-    if let Some(native) = Task::future(state).native_loop(py) {
-        native.get().tasks.borrow_mut(py).remove(place - 1);
+
+    /// Takes a task off the list, if it is on it.
+    #[inline]
+    pub fn remove(_py: Python<'_>, task: *mut ffi::PyObject, _state: &TaskState) {
+        mirror::unlink(task);
     }
 }

@@ -10,6 +10,8 @@ use pyo3::{PyTypeInfo, intern};
 use super::task::Task;
 use super::{current, methods, registry, wrapper};
 use crate::errors;
+#[cfg(Py_3_14)]
+use crate::futures::awaited_by;
 use crate::futures::{AsFuture, NativeFuture};
 use crate::loop_state::{self, Item};
 use crate::names::{self, owned};
@@ -44,10 +46,14 @@ pub fn execute<'py>(task: &Bound<'py, Task>, resume: Resume<'py>) -> PyResult<()
     let exception = match resume {
         Resume::Next => None,
         Resume::Throw(exception) => Some(exception),
-        Resume::Woken(done) => match wrapper::exact_future(&done) {
-            Some(done) => done.outcome()?,
-            None => return Err(errors::invalid_state(py, "Result is not set.")),
-        },
+        Resume::Woken(done) => {
+            #[cfg(Py_3_14)]
+            awaited_by::discard(&done, task.as_any())?;
+            match wrapper::exact_future(&done) {
+                Some(done) => done.outcome()?,
+                None => return Err(errors::invalid_state(py, "Result is not set.")),
+            }
+        }
     };
     let exception = exception_to_throw(task, exception)?;
     drop(task.state().waiter.take(py));
@@ -60,7 +66,7 @@ pub fn execute<'py>(task: &Bound<'py, Task>, resume: Resume<'py>) -> PyResult<()
     let finished = !future.state.is_pending();
     let left = current::leave(&event_loop, native, finished);
     if finished {
-        registry::remove(py, task.state());
+        registry::remove(py, task.as_ptr(), task.state());
     }
     outcome.and(left)
 }
@@ -160,6 +166,8 @@ fn wait_for_native<'py>(task: &Bound<'py, Task>, future: NativeFuture<'_, 'py>) 
     if !future.state.blocking.replace(false) {
         return throw_soon(task, &plain_yield(task, future.object)?);
     }
+    #[cfg(Py_3_14)]
+    awaited_by::add(future.object, task.as_any())?;
     future.add_task(task.as_any())?;
     task.state().waiter.set(future.object.clone());
     if own.must_cancel.get() && methods::cancel_awaited(future.object, own.cancel_message(py))? {
@@ -187,6 +195,8 @@ fn wait_for_foreign<'py>(task: &Bound<'py, Task>, yielded: &Bound<'py, PyAny>) -
     if !blocking.is_truthy()? {
         return throw_soon(task, &plain_yield(task, yielded)?);
     }
+    #[cfg(Py_3_14)]
+    names::ADD_TO_AWAITED_BY.get(py)?.call1((yielded, task))?;
     yielded.setattr(name, false)?;
     let wakeup = wrapper::wakeup_callable(task.as_any())?;
     let context = task.state().context.get_or_none(py);

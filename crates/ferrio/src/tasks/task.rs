@@ -3,21 +3,23 @@
 //! State: a Task is a Future whose outcome is its coroutine's. While it is pending, exactly one of
 //! these holds: its step is queued; it is executing a step; it waits for `waiter`, which will queue
 //! its step.
-//! Fields: `name` is set only when someone chose one; else the name is `Task-<number>`. `place` is
-//! where the loop's list of live tasks holds it, plus one; 0 when it does not.
+//! Fields: `place` (before 3.14) is where the loop's list of live tasks holds the task, plus one; 0
+//! when it does not.
 //! Shutdown: tp_finalize reports a pending task that is destroyed.
 
 use std::cell::Cell;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, context, send};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{DerefToPyAny, PyString};
+use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi};
 
+use super::name::{self, Name};
 use super::{mirror, registry, step};
+#[cfg(Py_3_14)]
+use crate::futures::awaited_by;
 use crate::futures::{AsFuture, FutureClass, FutureState};
 use crate::loop_state::{self, EventLoop};
 use crate::names;
@@ -35,10 +37,10 @@ pub struct TaskState {
     pub context: Slot,
     /// `_fut_waiter`: what the coroutine awaits.
     pub waiter: Slot,
-    pub name: Slot,
-    pub number: Cell<u64>,
+    pub name: Name,
     /// `_num_cancels_requested`.
     pub cancel_requests: Cell<u32>,
+    #[cfg(not(Py_3_14))]
     pub place: Cell<u32>,
 }
 
@@ -46,18 +48,16 @@ pub struct TaskState {
 unsafe impl State for TaskState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
         self.future.traverse(visit)?;
-        [&self.coro, &self.context, &self.waiter, &self.name]
-            .into_iter()
-            .try_for_each(|slot| visit.slot(slot))
+        self.name.traverse(visit)?;
+        [&self.coro, &self.context, &self.waiter].into_iter().try_for_each(|slot| visit.slot(slot))
     }
 
     fn clear(&self, py: Python<'_>) {
-        registry::remove(py, self);
         self.future.clear(py);
         drop(self.coro.take(py));
         drop(self.context.take(py));
         drop(self.waiter.take(py));
-        drop(self.name.take(py));
+        self.name.clear(py);
     }
 }
 
@@ -79,10 +79,16 @@ impl NativeClass for Task {
     }
 
     fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
+        #[cfg(Py_3_14)]
+        awaited_by::traverse(object, visit)?;
         mirror::fields(object).into_iter().flatten().try_for_each(|field| visit.slot(field))
     }
 
     fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
+        // SAFETY: the collector or tp_dealloc calls this for an instance of the class.
+        registry::remove(py, object, unsafe { TASK.state_at(object) });
+        #[cfg(Py_3_14)]
+        awaited_by::clear(object, py);
         for field in mirror::fields(object).into_iter().flatten() {
             drop(field.take(py));
         }
@@ -91,10 +97,6 @@ impl NativeClass for Task {
     fn needs_finalizer(state: &TaskState) -> bool {
         state.future.log_traceback.get()
             || (state.future.is_pending() && !state.future.silent_destroy.get())
-    }
-
-    fn before_free(py: Python<'_>, state: &TaskState) {
-        registry::remove(py, state);
     }
 }
 
@@ -153,6 +155,8 @@ pub fn adopt<'py>(task: &Bound<'py, Task>, parts: Parts<'py>) -> PyResult<()> {
         _ => context::copy_current(py)?,
     };
     mirror::fill(task, &parts.coro, &context);
+    #[cfg(Py_3_14)]
+    awaited_by::mark_task(task.as_ptr());
     state.context.set(context);
     drop(state.waiter.take(py));
     state.future.must_cancel.set(false);
@@ -160,46 +164,16 @@ pub fn adopt<'py>(task: &Bound<'py, Task>, parts: Parts<'py>) -> PyResult<()> {
     state.cancel_requests.set(0);
     state.coro.set(parts.coro);
     match parts.name {
-        Some(name) if !name.is_none() => set_name(task, &name)?,
+        Some(name) if !name.is_none() => name::set(task, &name),
         _ => {
-            drop(state.name.take(py));
-            state.number.set(next_number());
+            name::reset(task);
+            Ok(())
         }
     }
-    Ok(())
 }
 
 /// Queues the first step and lists the task as live.
 pub fn schedule_first_step(task: &Bound<'_, Task>) -> PyResult<()> {
     step::schedule(task, None)?;
     registry::insert(task)
-}
-
-/// Stores `str(name)`.
-pub fn set_name(task: &Bound<'_, Task>, name: &Bound<'_, PyAny>) -> PyResult<()> {
-    let name =
-        if name.is_exact_instance_of::<PyString>() { name.clone() } else { name.str()?.into_any() };
-    task.state().name.set(name);
-    Ok(())
-}
-
-/// The task's name; a default one is made when it is first asked for.
-pub fn name<'py>(task: &Bound<'py, Task>) -> Bound<'py, PyAny> {
-    let py = task.py();
-    let state = task.state();
-    if let Some(name) = state.name.get(py) {
-        return name;
-    }
-    if !state.coro.is_set() {
-        return names::none(py);
-    }
-    let name = PyString::new(py, &format!("Task-{}", state.number.get())).into_any();
-    state.name.set(name.clone());
-    name
-}
-
-/// The process's counter of default names, as `_asyncio`'s.
-fn next_number() -> u64 {
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
-    NUMBER.fetch_add(1, Ordering::Relaxed)
 }

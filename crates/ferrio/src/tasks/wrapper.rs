@@ -80,6 +80,8 @@ pub fn wakeup_callable<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyA
 
 fn wake<'py>(task: &Bound<'py, PyAny>, done: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = task.py();
+    #[cfg(Py_3_14)]
+    names::DISCARD_FROM_AWAITED_BY.get(py)?.call1((done, task))?;
     let task = task.cast::<Task>()?;
     let resume = if let Some(native) = exact_future(done) {
         native.outcome()?.map_or(Resume::Next, Resume::Throw)
