@@ -294,3 +294,18 @@ CTRL_C = {
 def test_ctrl_c_ends_a_program_as_it_ends_python(workshop, name):
     workshop.write("program.py", CTRL_C[name])
     workshop.interrupt_both("program.py", asleep="busy" not in name)
+
+
+def test_a_loop_that_is_left_open_with_timers_ends_silently(workshop):
+    workshop.write(
+        "open.py",
+        """
+        import asyncio
+        loop = asyncio.new_event_loop()
+        loop.call_later(100, print)
+        loop.call_later(200, print)
+        loop.call_soon(print)
+        print("end")
+        """,
+    )
+    assert workshop.run_both("open.py").err == ""

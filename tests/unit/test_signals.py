@@ -1,6 +1,7 @@
 """Signals: handlers on the loop, and Python handlers while the loop sleeps or works."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import threading
@@ -96,6 +97,25 @@ def test_a_python_handler_runs_while_the_loop_sleeps(loop):
         timer.join()
         signal.signal(signal.SIGUSR1, before)
     assert seen == [signal.SIGUSR1]
+
+
+def test_a_signal_that_arrives_while_no_python_code_runs_is_handled(loop):
+    seen = []
+
+    def handler(number, frame):
+        seen.append(number)
+        loop.call_soon(loop.stop)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    timer = loop.call_later(20, loop.stop)
+    try:
+        loop.call_soon(ctypes.CDLL(None)["raise"], int(signal.SIGUSR1))
+        loop.run_forever()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        timer.cancel()
+    assert seen == [signal.SIGUSR1]
+    assert loop.time() < timer.when()
 
 
 def test_a_python_handler_that_raises_leaves_the_sleeping_loop(loop):

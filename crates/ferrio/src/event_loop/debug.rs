@@ -190,16 +190,16 @@ pub fn ready_handles<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, Py
     Ok(list)
 }
 
-/// `_scheduled`: a list of the TimerHandles in the heap, itself a heap, in stock's order when none was
-/// cancelled; sleeps have none.
+/// `_scheduled`: a list of the TimerHandles in the heap, by deadline, which makes it a heap; sleeps
+/// have none.
 pub fn scheduled_handles<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, PyList>> {
     let py = slf.py();
-    let timers: Vec<Bound<'py, PyAny>> =
+    let mut timers: Vec<Bound<'py, PyAny>> =
         slf.get().timers.borrow_mut(py).iter().map(|(_, timer)| timer.bind(py)).collect();
-    let handles = timers.into_iter().filter(|timer| sleep::as_sleep(timer).is_none());
-    let heap = PyList::new(py, handles.collect::<Vec<_>>())?;
-    names::HEAPIFY.get(py)?.call1((&heap,))?;
-    Ok(heap)
+    timers.retain(|timer| sleep::as_sleep(timer).is_none());
+    let when = |timer: &Bound<'py, PyAny>| handles::as_timer_handle(timer).map_or(0.0, Timed::when);
+    timers.sort_by(|one, other| when(one).total_cmp(&when(other)));
+    PyList::new(py, timers)
 }
 
 /// The setter of a queue: `BaseEventLoop.__init__` assigns empty ones, which we have already.

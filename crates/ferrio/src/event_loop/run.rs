@@ -115,6 +115,10 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
     let Some(poller) = native.poller.borrow_mut(py).clone() else {
         return Ok(Vec::new());
     };
+    if !matches!(timeout, Timeout::Zero) {
+        // A signal that came since the last Python code ran would interrupt no sleep.
+        py.check_signals()?;
+    }
     let mut events = native.events.borrow_mut(py).take().unwrap_or_default();
     events.reserve(native.interests.borrow_mut(py).len());
     let outcome = match timeout {
