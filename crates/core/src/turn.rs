@@ -15,8 +15,11 @@ use rustix::time::{ClockId, clock_gettime};
 /// The longest sleep, in seconds. `// CPython: MAXIMUM_SELECT_TIMEOUT`
 pub const MAX_SELECT_TIMEOUT: f64 = 24.0 * 3600.0;
 
-/// From so long a sleep on, in seconds, whole milliseconds are slept.
-pub const COARSE_FROM: f64 = 0.005;
+/// The longest step, in nanoseconds, to which sleeps are rounded up: stock's, for all of them.
+pub const COARSEST_STEP_NS: u64 = 1_000_000;
+
+/// The shortest such step.
+pub const FINEST_STEP_NS: u64 = 1 << 16;
 
 /// So many turns in a row may go without a poll. It bounds nothing that a program can see, because
 /// a poll is skipped only when it could not find anything; it keeps a mistake in that from lasting.
@@ -47,11 +50,12 @@ pub fn decide_busy(quiet: bool, skipped: u32) -> Poll {
 
 /// How a turn polls with nothing to do before the deadline `when`.
 ///
-/// The sleep is rounded up: a turn that wakes just before the deadline would find nothing due. A short
-/// one is rounded to whole nanoseconds, one of [`COARSE_FROM`] and longer to whole milliseconds, as
-/// every sleep of stock. Programs rely on the latter without knowing: timers set within a few
-/// microseconds of each other, as by tasks that start together and sleep equally long, then fire in
-/// one turn, in the order of their deadlines and before what the first of them wakes.
+/// The sleep is rounded up: a turn that wakes just before the deadline would find nothing due. Stock
+/// rounds every sleep to whole milliseconds, and programs rely on that without knowing: timers set
+/// within a few microseconds of each other, as by tasks that start together and sleep equally long,
+/// fire in one turn, in the order of their deadlines and before what the first of them wakes. Here the
+/// step is stock's from 4 ms on, and below that a power of two of nanoseconds between an eighth and a
+/// quarter of the sleep, so that half a millisecond stays about that.
 ///
 /// A NaN deadline does not sleep, as on 3.11 and 3.12; 3.13's select raises ValueError for it.
 #[inline]
@@ -59,13 +63,22 @@ pub fn decide_idle(when: f64, now: f64) -> Poll {
     let timeout = when - now;
     if timeout > MAX_SELECT_TIMEOUT {
         Poll::Until(Duration::from_secs_f64(MAX_SELECT_TIMEOUT))
-    } else if timeout >= COARSE_FROM {
-        Poll::Until(Duration::from_millis((timeout * 1e3).ceil() as u64))
     } else if timeout > 0.0 {
-        Poll::Until(Duration::from_nanos((timeout * 1e9).ceil() as u64))
+        Poll::Until(Duration::from_nanos(rounded_up((timeout * 1e9).ceil() as u64)))
     } else {
         Poll::Now
     }
+}
+
+/// The sleep in whole steps.
+fn rounded_up(sleep_ns: u64) -> u64 {
+    let step = if sleep_ns >= 4 * COARSEST_STEP_NS {
+        COARSEST_STEP_NS
+    } else {
+        // The highest power of two in a quarter of it.
+        (1 << (sleep_ns / 4).max(1).ilog2()).max(FINEST_STEP_NS)
+    };
+    sleep_ns.next_multiple_of(step)
 }
 
 /// `time.monotonic()`, to the bit: CPython divides the whole count of nanoseconds by 1e9.

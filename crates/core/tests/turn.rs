@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ferrio_core::turn::{
-    COARSE_FROM, MAX_SELECT_TIMEOUT, MAX_SKIPPED_TURNS, Poll, decide_busy, decide_idle, monotonic,
+    FINEST_STEP_NS, MAX_SELECT_TIMEOUT, MAX_SKIPPED_TURNS, Poll, decide_busy, decide_idle,
+    monotonic,
 };
 
 const NOW: f64 = 1000.0;
@@ -38,25 +39,40 @@ fn a_deadline_ahead_sleeps_just_so_long() {
     assert_eq!(decide_idle(NOW + 1.5, NOW), idle(NOW + 1.5));
 }
 
+fn slept_ns(timeout: f64) -> u64 {
+    match decide_idle(timeout, 0.0) {
+        Poll::Until(sleep) => u64::try_from(sleep.as_nanos()).expect("less than a day"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_long_sleep_takes_whole_milliseconds() {
-    let hundred = Poll::Until(Duration::from_millis(100));
-    assert_eq!(decide_idle(0.1, 0.0), hundred);
-    assert_eq!(decide_idle(0.099_000_1, 0.0), hundred);
-    assert_eq!(decide_idle(COARSE_FROM, 0.0), Poll::Until(Duration::from_millis(5)));
-    assert_eq!(decide_idle(0.004_999, 0.0), Poll::Until(Duration::from_micros(4999)));
+    assert_eq!(slept_ns(0.1), 100_000_000);
+    assert_eq!(slept_ns(0.099_000_1), 100_000_000);
+    assert_eq!(slept_ns(0.004), 4_000_000);
+    assert_eq!(slept_ns(0.004_000_1), 5_000_000);
 }
 
 #[test]
-fn less_than_a_millisecond_is_kept() {
-    assert_eq!(decide_idle(0.0005, 0.0), Poll::Until(Duration::from_micros(500)));
-    assert_eq!(decide_idle(1e-6, 0.0), Poll::Until(Duration::from_micros(1)));
+fn a_short_sleep_is_rounded_up_by_a_quarter_at_most() {
+    for micros in 300..4000 {
+        let wanted = micros * 1000;
+        let slept = slept_ns(wanted as f64 / 1e9);
+        assert!((wanted..=wanted + wanted / 4).contains(&slept), "{wanted}: {slept}");
+    }
 }
 
 #[test]
-fn a_sleep_is_rounded_up_and_never_zero() {
-    assert_eq!(decide_idle(1.5e-9, 0.0), Poll::Until(Duration::from_nanos(2)));
-    assert_eq!(decide_idle(f64::MIN_POSITIVE, 0.0), Poll::Until(Duration::from_nanos(1)));
+fn sleeps_that_begin_a_few_microseconds_apart_mostly_end_in_one_turn() {
+    assert_eq!(slept_ns(0.000_999), slept_ns(0.000_990));
+    assert_eq!(slept_ns(0.001_999), slept_ns(0.001_980));
+}
+
+#[test]
+fn a_sleep_is_never_zero() {
+    assert_eq!(slept_ns(1.5e-9), FINEST_STEP_NS);
+    assert_eq!(slept_ns(f64::MIN_POSITIVE), FINEST_STEP_NS);
 }
 
 #[test]
