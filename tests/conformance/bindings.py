@@ -58,6 +58,10 @@ BASE_EVENT_LOOP_CLASSES = {"BaseEventLoopTests", "BaseTest"}
 # Classes whose tests construct `BaseSelectorEventLoop()`, which has no sendfile of its own.
 SENDFILE_FALLBACK_CLASSES = {"BaseLoopSockSendfileTests"}
 
+# Classes that put the C Future under the name by which asyncio tells any future, tasks included. It
+# stays stock, which is the base of Ferrio's Future and Task both; the loop makes Ferrio's.
+ANY_FUTURE_CLASSES = {"TestCallStackC"}
+
 C_TASK: Any = getattr(tasks, "_CTask", None)
 C_FUTURE: Any = getattr(futures, "_CFuture", None)
 
@@ -204,7 +208,9 @@ def _patches(case: type[Any], target: Target) -> list[tuple[Any, str, Any]]:
     if target.policy is not None:
         patches.append((asyncio, "DefaultEventLoopPolicy", target.policy))
     if C_TASK is not None:
-        patches += [(tasks, "_CTask", target.task), (futures, "_CFuture", target.future)]
+        patches.append((tasks, "_CTask", target.task))
+        if not _descends(case, ANY_FUTURE_CLASSES):
+            patches.append((futures, "_CFuture", target.future))
     if _descends(case, HANDLE_CLASSES):
         patches += [(asyncio, "Handle", target.handle)]
         patches += [(asyncio, "TimerHandle", target.timer_handle)]

@@ -16,6 +16,8 @@
 //! so it cannot be freed while its key is live.
 
 mod access;
+#[cfg(Py_3_14)]
+pub mod thread_safe;
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -155,6 +157,8 @@ const KEPT_WHEN_IDLE: usize = 1024;
 pub fn trim(py: Python<'_>) {
     HANDLE.trim(py, KEPT_WHEN_IDLE);
     TIMER_HANDLE.trim(py, KEPT_WHEN_IDLE);
+    #[cfg(Py_3_14)]
+    thread_safe::trim(py);
 }
 
 static COMMON_SLOTS: [&Member; 7] =
@@ -178,11 +182,15 @@ pub fn prefetch_context(handle: &Ref) {
     }
 }
 
-/// Shows a queued handle of either class to the collector from now on.
+/// Shows a queued handle of any class to the collector from now on.
 pub fn track(handle: &Bound<'_, PyAny>) {
     if let Some(handle) = as_handle(handle) {
         class::track(handle);
     } else if let Some(handle) = as_timer_handle(handle) {
+        class::track(handle);
+    }
+    #[cfg(Py_3_14)]
+    if let Some(handle) = thread_safe::cast(handle) {
         class::track(handle);
     }
 }

@@ -57,6 +57,8 @@ mod _ferrio {
             crate::event_loop::call::cancel_handle,
             crate::event_loop::call::cancel_timer,
         )?;
+        #[cfg(Py_3_14)]
+        crate::handles::thread_safe::create(py, crate::event_loop::call::cancel_thread_safe)?;
         crate::event_loop::hot_methods::install(py)?;
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;

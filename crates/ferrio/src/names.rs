@@ -44,6 +44,10 @@ macro_rules! imported {
 imported! {
     HANDLE = "asyncio.events"."Handle";
     TIMER_HANDLE = "asyncio.events"."TimerHandle";
+    #[cfg(Py_3_14)]
+    THREAD_SAFE_HANDLE = "asyncio.events"."_ThreadSafeHandle";
+    #[cfg(Py_3_14)]
+    THREADING_EVENT = "threading"."Event";
     STOCK_FUTURE = "_asyncio"."Future";
     STOCK_TASK = "_asyncio"."Task";
     CANCELLED_ERROR = "asyncio.exceptions"."CancelledError";
@@ -53,7 +57,10 @@ imported! {
     SET_RESULT_UNLESS_CANCELLED = "asyncio.futures"."_set_result_unless_cancelled";
     GET_LOOP = "asyncio.futures"."_get_loop";
     IS_COROUTINE = "asyncio.coroutines"."iscoroutine";
+    #[cfg(not(Py_3_14))]
     IS_COROUTINE_FUNCTION = "asyncio.coroutines"."iscoroutinefunction";
+    #[cfg(Py_3_14)]
+    IS_COROUTINE_FUNCTION = "asyncio.coroutines"."_iscoroutinefunction";
     FORMAT_CALLBACK_SOURCE = "asyncio.format_helpers"."_format_callback_source";
     FORMAT_HANDLE = "asyncio.base_events"."_format_handle";
     TRACEBACK_EXTRACT_STACK = "traceback"."extract_stack";
@@ -73,6 +80,8 @@ imported! {
     ADD_TO_AWAITED_BY = "_asyncio"."future_add_to_awaited_by";
     #[cfg(Py_3_14)]
     DISCARD_FROM_AWAITED_BY = "_asyncio"."future_discard_from_awaited_by";
+    #[cfg(Py_3_14)]
+    SET_RUNNING_LOOP = "_asyncio"."_set_running_loop";
     #[cfg(Py_3_14)]
     CURRENT_TASK = "_asyncio"."current_task";
     #[cfg(not(Py_3_14))]

@@ -10,6 +10,8 @@ use pyo3::types::{PyDict, PyFloat, PyInt, PyTuple};
 
 use super::{debug, overrides};
 use crate::futures::methods as futures;
+#[cfg(Py_3_14)]
+use crate::handles::thread_safe::{self, ThreadSafeHandle};
 use crate::handles::{self, AnyHandle, Handle, Parts, Timed, TimerHandle};
 use crate::loop_state::{self, EventLoop, Item, get};
 use crate::names::{self, none};
@@ -28,6 +30,30 @@ pub fn make_handle<'py>(
         return debug::traced_handle(py, parts);
     }
     let handle = handles::new_handle(py, parts)?;
+    if slf.get().running_thread().is_none() {
+        class::track(&handle);
+    }
+    Ok(handle)
+}
+
+#[cfg(not(Py_3_14))]
+use make_handle as make_thread_safe_handle;
+
+/// The same for `call_soon_threadsafe`, whose handles are of another class since 3.14.
+#[cfg(Py_3_14)]
+#[inline]
+fn make_thread_safe_handle<'py>(
+    slf: &Bound<'py, EventLoop>,
+    callback: &Bound<'py, PyAny>,
+    args: Bound<'py, PyTuple>,
+    context: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, ThreadSafeHandle>> {
+    let py = slf.py();
+    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
+    if get(&slf.get().debug) {
+        return debug::traced_thread_safe_handle(py, parts);
+    }
+    let handle = thread_safe::new_handle(py, parts)?;
     if slf.get().running_thread().is_none() {
         class::track(&handle);
     }
@@ -67,7 +93,7 @@ pub fn soon_threadsafe<'py>(
     if get(&native.debug) {
         debug::check_callback(callback, "call_soon_threadsafe")?;
     }
-    let handle = make_handle(slf, callback, args, context)?.into_any();
+    let handle = make_thread_safe_handle(slf, callback, args, context)?.into_any();
     native.push(py, Item::Handle(Ref::new(handle.clone())));
     native.interrupt_sleep(py)?;
     Ok(handle)
@@ -220,6 +246,19 @@ fn schedule_sleep<'py>(
 /// `Handle.cancel`.
 pub fn cancel_handle<'py>(handle: &Bound<'py, Handle>) -> Object<'py> {
     let py = handle.py();
+    if !handle.is_cancelled() {
+        keep_repr_in_debug(handle, handle.as_any())?;
+        handle.mark_cancelled(py);
+        class::track(handle);
+    }
+    Ok(none(py))
+}
+
+/// `cancel` of the handle of a `call_soon_threadsafe`.
+#[cfg(Py_3_14)]
+pub fn cancel_thread_safe<'py>(handle: &Bound<'py, ThreadSafeHandle>) -> Object<'py> {
+    let py = handle.py();
+    thread_safe::wait_returned(handle)?;
     if !handle.is_cancelled() {
         keep_repr_in_debug(handle, handle.as_any())?;
         handle.mark_cancelled(py);

@@ -9,6 +9,8 @@ use pyo3::{PyTypeInfo, intern};
 
 use super::lifecycle::inherited;
 use super::{call, run};
+#[cfg(Py_3_14)]
+use crate::handles::thread_safe::ThreadSafeHandle;
 use crate::handles::{self, Handle, Parts, Timed, TimerHandle};
 use crate::loop_state::{EventLoop, Item, set};
 use crate::names;
@@ -30,6 +32,19 @@ pub fn set_debug(slf: &Bound<'_, EventLoop>, enabled: &Bound<'_, PyAny>) -> PyRe
 pub fn traced_handle<'py>(py: Python<'py>, parts: Parts<'_, 'py>) -> PyResult<Bound<'py, Handle>> {
     let arguments = (parts.callback, parts.args, parts.event_loop, parts.context);
     Ok(Handle::type_object(py).call1(arguments)?.cast_into()?)
+}
+
+/// The same for the handle of `call_soon_threadsafe`, whose stack ends with the caller too.
+#[cfg(Py_3_14)]
+#[cold]
+pub fn traced_thread_safe_handle<'py>(
+    py: Python<'py>,
+    parts: Parts<'_, 'py>,
+) -> PyResult<Bound<'py, ThreadSafeHandle>> {
+    let arguments = (parts.callback, parts.args, parts.event_loop, parts.context);
+    let handle = ThreadSafeHandle::type_object(py).call1(arguments)?;
+    handle.getattr(intern!(py, "_source_traceback"))?.call_method0(intern!(py, "pop"))?;
+    Ok(handle.cast_into()?)
 }
 
 /// The same for a TimerHandle.

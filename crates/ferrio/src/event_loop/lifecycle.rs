@@ -47,6 +47,10 @@ fn enter(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
 }
 
 fn set_running_loop(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
+    // Since 3.14 a task can be current only on the loop that runs as far as `_asyncio` knows, even
+    // where somebody replaced the function that tells it.
+    #[cfg(Py_3_14)]
+    names::SET_RUNNING_LOOP.get(event_loop.py())?.call1((event_loop,))?;
     let events = names::asyncio_module(event_loop.py(), "events")?;
     events.call_method1("_set_running_loop", (event_loop,)).map(drop)
 }

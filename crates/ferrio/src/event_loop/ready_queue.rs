@@ -4,7 +4,7 @@
 //! Every item is shown as the handle that stock would have queued. An item that is no handle yet gets
 //! one each time it is looked at; taking it out is the only way to keep one.
 
-use ferrio_capi::{Ref, class};
+use ferrio_capi::Ref;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
@@ -51,11 +51,7 @@ impl ReadyQueue {
         let item = event_loop.get().ready.borrow_mut(py).pop();
         let item = item.ok_or_else(|| PyIndexError::new_err("pop from an empty deque"))?;
         let handle = debug::handle_of(event_loop, item)?;
-        if let Some(handle) = handles::as_handle(&handle) {
-            class::track(handle);
-        } else if let Some(handle) = handles::as_timer_handle(&handle) {
-            class::track(handle);
-        }
+        handles::track(&handle);
         Ok(handle)
     }
 

@@ -270,6 +270,10 @@ pub fn run_handle<'py>(slf: &Bound<'py, EventLoop>, handle: &Bound<'py, PyAny>) 
     if let Some(native) = handles::as_timer_handle(handle) {
         return run_native_handle(slf, native, handle);
     }
+    #[cfg(Py_3_14)]
+    if let Some(native) = handles::thread_safe::cast(handle) {
+        return handles::thread_safe::calling(native, || run_native_handle(slf, native, handle));
+    }
     let py = slf.py();
     if handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
         return Ok(());
