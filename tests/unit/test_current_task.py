@@ -148,12 +148,14 @@ def test_leaving_a_task_that_is_not_current_is_refused(same_as_stock):
 
 def test_a_task_entered_by_hand_is_the_current_one(loop, run):
     task = loop.create_task(asyncio.sleep(0))
-    asyncio.tasks._enter_task(loop, task)
+    asyncio._set_running_loop(loop)  # since 3.14 only its tasks can be entered
     try:
+        asyncio.tasks._enter_task(loop, task)
         assert current_task(loop) is task
-    finally:
         asyncio.tasks._leave_task(loop, task)
-    assert current_task(loop) is None
+        assert current_task(loop) is None
+    finally:
+        asyncio._set_running_loop(None)
     run(task)
 
 
@@ -161,12 +163,12 @@ def test_a_step_inside_an_entered_task_reports_the_stock_error(same_as_stock):
     def scenario(loop, engine):
         seen = []
         loop.set_exception_handler(lambda _, context: seen.append(str(context["exception"])))
+        loop.call_soon(lambda: asyncio.tasks._enter_task(loop, other))
         entered = loop.create_task(asyncio.sleep(0), name="entered")
         other = loop.create_task(asyncio.sleep(0), name="other")
-        asyncio.tasks._enter_task(loop, other)
+        loop.call_soon(asyncio.tasks._leave_task, loop, other)
         loop.stop()
         loop.run_forever()
-        asyncio.tasks._leave_task(loop, other)
         done = entered.done(), other.done()
         for task in (entered, other):
             task._log_destroy_pending = False

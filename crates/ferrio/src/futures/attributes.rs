@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::future::{AsFuture, FutureClass, Status};
-use crate::names::{boolean, none};
+use crate::names::{self, boolean, none};
 
 /// Adds the attributes to a class.
 pub fn add<C: FutureClass>(members: Members) -> Members {
@@ -73,7 +73,7 @@ fn set_cancel_message<'py, C: FutureClass>(
     this: &Bound<'py, C>,
     value: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let value = value.ok_or_else(cannot_delete)?;
+    let value = value.ok_or_else(|| cannot_delete(this.as_any(), "_cancel_message"))?;
     this.as_future().state.set_cancel_message(this.py(), Some(value.clone()));
     Ok(())
 }
@@ -89,7 +89,8 @@ fn set_blocking<'py, C: FutureClass>(
 ) -> PyResult<()> {
     let state = this.as_future().state;
     state.ensure_alive()?;
-    state.blocking.set(value.ok_or_else(cannot_delete)?.is_truthy()?);
+    let refuse = || cannot_delete(this.as_any(), "_asyncio_future_blocking");
+    state.blocking.set(value.ok_or_else(refuse)?.is_truthy()?);
     Ok(())
 }
 
@@ -103,13 +104,25 @@ fn set_log_traceback<'py, C: FutureClass>(
     this: &Bound<'py, C>,
     value: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    if value.ok_or_else(cannot_delete)?.is_truthy()? {
+    let refuse = || cannot_delete(this.as_any(), "_log_traceback");
+    if value.ok_or_else(refuse)?.is_truthy()? {
         return Err(PyValueError::new_err("_log_traceback can only be set to False"));
     }
     this.as_future().state.log_traceback.set(false);
     Ok(())
 }
 
-fn cannot_delete() -> PyErr {
-    PyAttributeError::new_err("cannot delete attribute")
+/// Stock's own refusal to delete an attribute: its words differ between versions.
+pub fn cannot_delete(this: &Bound<'_, PyAny>, name: &str) -> PyErr {
+    let py = this.py();
+    let refuse = || {
+        let task = names::STOCK_TASK.get(py)?;
+        let class = if this.is_instance(task)? { task } else { names::STOCK_FUTURE.get(py)? };
+        class.getattr(name)?.call_method1(intern!(py, "__delete__"), (this,))
+    };
+    match refuse() {
+        Err(error) if error.is_instance_of::<PyAttributeError>(py) => error,
+        // Stock's part of ours is not initialised, which it may find out first.
+        _ => PyAttributeError::new_err("cannot delete attribute"),
+    }
 }

@@ -4,14 +4,14 @@ use ferrio_capi::NativeClass;
 use ferrio_capi::StateOf;
 use ferrio_capi::method::{Arguments, InitArguments, Object, finalized_by_collector};
 use ferrio_capi::signature::Signature;
-use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
 use super::task::{self, Parts, Task};
 use super::{name, registry, wrapper};
-use crate::futures::{AsFuture, callbacks, methods as future_methods};
+use crate::futures::{AsFuture, attributes, callbacks, methods as future_methods};
 use crate::names::{self, boolean, none};
 
 #[cfg(Py_3_12)]
@@ -167,7 +167,8 @@ fn set_log_destroy_pending<'py>(
     this: &Bound<'py, Task>,
     value: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let value = value.ok_or_else(|| PyAttributeError::new_err("cannot delete attribute"))?;
+    let refuse = || attributes::cannot_delete(this.as_any(), "_log_destroy_pending");
+    let value = value.ok_or_else(refuse)?;
     this.as_future().state.silent_destroy.set(!value.is_truthy()?);
     Ok(())
 }
