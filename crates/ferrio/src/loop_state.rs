@@ -8,6 +8,7 @@
 //! is dropped after the borrow.
 //! Shutdown: `close` empties the three queues; dropping the loop does the same.
 
+use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -52,7 +53,7 @@ pub struct EventLoop {
     pub interests: GilCell<Interests<Ref>>,
     /// The objects that watched descriptors were named by, where it was not a number: a closed one is
     /// found by identity. Invariant: `interests` has each of the descriptors.
-    pub files: GilCell<Vec<(RawFd, Ref)>>,
+    pub files: GilCell<HashMap<RawFd, Ref>>,
     /// None once the loop is closed.
     pub poller: GilCell<Option<Arc<Poller>>>,
     /// The buffer that the next poll fills; taken out while a poll is under way.
@@ -107,7 +108,7 @@ impl EventLoop {
             ready: GilCell::new(Ready::new()),
             timers: GilCell::new(Timers::new()),
             interests: GilCell::new(Interests::new()),
-            files: GilCell::new(Vec::new()),
+            files: GilCell::new(HashMap::new()),
             poller: GilCell::new(Some(Arc::new(Poller::new()?))),
             events: GilCell::new(None),
             skipped_turns: AtomicU32::new(0),

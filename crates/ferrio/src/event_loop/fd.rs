@@ -76,7 +76,9 @@ pub fn add<'py>(
     drop_lost(slf, fd.as_raw_fd());
     cancel(py, replaced.map_err(|error| errors::os_error(py, &error))?)?;
     if first && !file.is_instance_of::<PyInt>() {
-        native.files.borrow_mut(py).push((fd.as_raw_fd(), Ref::new(file.clone())));
+        let named = Ref::new(file.clone());
+        let old = native.files.borrow_mut(py).insert(fd.as_raw_fd(), named);
+        drop(old);
     }
     Ok(handle)
 }
@@ -127,8 +129,7 @@ fn drop_lost(slf: &Bound<'_, EventLoop>, fd: RawFd) {
     drop(lost);
     let forgotten = {
         let mut files = native.files.borrow_mut(py);
-        let place = files.iter().position(|(known, _)| *known == fd && !watched);
-        place.map(|place| files.swap_remove(place))
+        if watched { None } else { files.remove(&fd) }
     };
     drop(forgotten);
 }
