@@ -1,6 +1,8 @@
 //! Fields of a base class's private C structure, found by looking for an object that is known to be
 //! there. Reference: Doc/c-api/structures.rst (an instance is `__basicsize__` bytes).
 
+use std::ffi::c_void;
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -91,6 +93,35 @@ pub unsafe fn find_link(first: &Bound<'_, PyAny>, second: &Bound<'_, PyAny>) -> 
     });
     let index = found.next()?;
     found.next().is_none().then_some(index * word)
+}
+
+/// What follows an object in the list that its link at `offset` is in; null when it is in none.
+///
+/// # Safety
+/// `object` is alive and has a link at `offset` ([`find_link`]).
+#[inline]
+#[must_use]
+pub unsafe fn next_link(object: *mut ffi::PyObject, offset: usize) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    unsafe { (*object.cast::<u8>().add(offset).cast::<Link>()).next.cast() }
+}
+
+/// Puts an object that is in no list before `next`; before the head of a list, that is its end.
+///
+/// # Safety
+/// As for [`unlink`], and `next` is a live link or head of a valid list that no other thread touches
+/// meanwhile.
+#[inline]
+pub unsafe fn link_before(object: *mut ffi::PyObject, offset: usize, next: *mut c_void) {
+    // SAFETY: the caller's promise; the neighbours of a link in a list are live links.
+    unsafe {
+        let link = object.cast::<u8>().add(offset).cast::<Link>();
+        let next = next.cast::<Link>();
+        let previous = (*next).previous;
+        link.write(Link { next, previous });
+        (*previous).next = link;
+        (*next).previous = link;
+    }
 }
 
 /// Takes an object out of the list that its link at `offset` is in, if it is in one.

@@ -9,8 +9,12 @@
 //! Shutdown: `close` empties the three queues; dropping the loop does the same.
 
 use std::collections::HashMap;
+#[cfg(Py_3_14)]
+use std::ffi::c_void;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+#[cfg(Py_3_14)]
+use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use ferrio_capi::weak_list::WeakList;
@@ -73,6 +77,10 @@ pub struct EventLoop {
     pub stopping: AtomicBool,
     /// The thread that runs the loop (`threading.get_ident()`), 0 when none does.
     pub thread: AtomicU64,
+    /// The head of `_asyncio`'s list of that thread's tasks, once a task of this run was put there;
+    /// null before, and when no thread runs the loop.
+    #[cfg(Py_3_14)]
+    pub task_list: AtomicPtr<c_void>,
     /// A subclass or an assigned attribute replaces `call_soon`: tasks and futures must go through it.
     pub call_soon_overridden: AtomicBool,
     /// The same for `call_at`, which `call_later` must then call.
@@ -120,6 +128,8 @@ impl EventLoop {
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             thread: AtomicU64::new(0),
+            #[cfg(Py_3_14)]
+            task_list: AtomicPtr::new(std::ptr::null_mut()),
             call_soon_overridden: AtomicBool::new(false),
             call_at_overridden: AtomicBool::new(false),
             call_later_overridden: AtomicBool::new(false),
@@ -145,6 +155,8 @@ impl EventLoop {
     /// Notes which thread runs the loop.
     pub fn set_running_thread(&self, thread: Option<u64>) {
         self.thread.store(thread.unwrap_or(0), Ordering::Relaxed);
+        #[cfg(Py_3_14)]
+        self.task_list.store(std::ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// Queues an item behind everything that is ready.

@@ -82,8 +82,6 @@ imported! {
     DISCARD_FROM_AWAITED_BY = "_asyncio"."future_discard_from_awaited_by";
     #[cfg(Py_3_14)]
     SET_RUNNING_LOOP = "_asyncio"."_set_running_loop";
-    #[cfg(Py_3_14)]
-    CURRENT_TASK = "_asyncio"."current_task";
     #[cfg(not(Py_3_14))]
     CURRENT_TASKS = "_asyncio"."_current_tasks";
     GET_ASYNCGEN_HOOKS = "sys"."get_asyncgen_hooks";

@@ -25,14 +25,13 @@ pub fn enter(
     task: &Bound<'_, Task>,
 ) -> PyResult<()> {
     let lingers = native.is_some_and(|native| get(&native.lingering));
-    if !lingers && let Some(other) = table::get(event_loop)? {
+    if let Some(other) = table::enter(event_loop, task.as_any(), lingers)? {
         return Err(PyRuntimeError::new_err(format!(
             "Cannot enter into task {} while another task {} is being executed.",
             task.repr()?,
             other.repr()?,
         )));
     }
-    table::set(event_loop, task.as_any())?;
     if let Some(native) = native {
         set(&native.lingering, false);
     }
@@ -79,8 +78,20 @@ mod table {
 
     use crate::names::CURRENT_TASKS;
 
-    pub(super) fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        dict::get_item(CURRENT_TASKS.get(event_loop.py())?, event_loop)
+    /// Puts a task there; the other one that is there already, and stays, unless it only lingers.
+    #[inline]
+    pub(super) fn enter<'py>(
+        event_loop: &Bound<'py, PyAny>,
+        task: &Bound<'py, PyAny>,
+        lingers: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !lingers {
+            let other = dict::get_item(CURRENT_TASKS.get(event_loop.py())?, event_loop)?;
+            if other.is_some() {
+                return Ok(other);
+            }
+        }
+        set(event_loop, task).map(|()| None)
     }
 
     #[inline]
@@ -99,11 +110,22 @@ mod table {
 mod table {
     use pyo3::prelude::*;
 
-    use crate::names::{self, CURRENT_TASK, SWAP_CURRENT_TASK};
+    use crate::names::{self, SWAP_CURRENT_TASK};
 
-    pub(super) fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let task = CURRENT_TASK.get(event_loop.py())?.call1((event_loop,))?;
-        Ok((!task.is_none()).then_some(task))
+    /// Puts a task there; the other one that is there already, and stays, unless it only lingers.
+    #[inline]
+    pub(super) fn enter<'py>(
+        event_loop: &Bound<'py, PyAny>,
+        task: &Bound<'py, PyAny>,
+        lingers: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let swap = SWAP_CURRENT_TASK.get(event_loop.py())?;
+        let other = swap.call1((event_loop, task))?;
+        if lingers || other.is_none() {
+            return Ok(None);
+        }
+        swap.call1((event_loop, &other))?;
+        Ok(Some(other))
     }
 
     #[inline]

@@ -6,6 +6,8 @@
 //! Where they lie is found by looking for known objects in stock Tasks, once, because the layout is
 //! private. Before 3.14, where they are not found nothing is filled in; from 3.14 on they are needed.
 
+#[cfg(Py_3_14)]
+use std::ffi::c_void;
 use std::sync::OnceLock;
 #[cfg(Py_3_14)]
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,6 +71,26 @@ pub fn name<'a>(task: *mut ffi::PyObject) -> &'a Slot {
 pub fn unlink(task: *mut ffi::PyObject) {
     // SAFETY: `locate` found the link in the base class; `_asyncio` changes the list attached only.
     unsafe { base_fields::unlink(task, LINK.load(Ordering::Relaxed)) };
+}
+
+/// What follows the task in `_asyncio`'s list: the list's head when it was listed last. Null when it is
+/// not listed.
+#[cfg(Py_3_14)]
+#[inline]
+pub fn next_in_list(task: *mut ffi::PyObject) -> *mut c_void {
+    // SAFETY: as in `unlink`.
+    unsafe { base_fields::next_link(task, LINK.load(Ordering::Relaxed)) }
+}
+
+/// Puts an unlisted task at the end of the list.
+///
+/// # Safety
+/// `head` is the head of `_asyncio`'s list of a thread that is alive.
+#[cfg(Py_3_14)]
+#[inline]
+pub unsafe fn link_last(task: *mut ffi::PyObject, head: *mut c_void) {
+    // SAFETY: as in `unlink`, and the caller's promise.
+    unsafe { base_fields::link_before(task, LINK.load(Ordering::Relaxed), head) };
 }
 
 /// Looks for the fields in stock Tasks that are made for the purpose and never run.

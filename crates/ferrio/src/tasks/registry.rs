@@ -2,6 +2,7 @@
 //! costs a store; those of foreign loops are registered with `_asyncio` as stock's are. From 3.14 on
 //! `_asyncio` has a cheap list of its own, which debuggers read, so all are registered there.
 
+use ferrio_capi::StateOf;
 use pyo3::prelude::*;
 
 use super::task::Task;
@@ -15,7 +16,10 @@ pub fn insert(task: &Bound<'_, Task>) -> PyResult<()> {
     if list::insert(task) {
         return Ok(());
     }
-    names::REGISTER_TASK.get(task.py())?.call1((task,)).map(drop)
+    remove(task.py(), task.as_ptr(), task.state());
+    names::REGISTER_TASK.get(task.py())?.call1((task,))?;
+    list::note_end(task);
+    Ok(())
 }
 
 /// Before 3.14: the loops' own lists.
@@ -44,6 +48,9 @@ mod list {
         true
     }
 
+    /// `_asyncio` knows no list of a loop of ours.
+    pub(super) fn note_end(_task: &Bound<'_, Task>) {}
+
     /// Takes a task off the list, if it is on it.
     #[inline]
     pub fn remove(py: Python<'_>, _task: *mut ffi::PyObject, state: &TaskState) {
@@ -57,17 +64,46 @@ mod list {
     }
 }
 
-/// Since 3.14: `_asyncio`'s list, linked through the tasks.
+/// Since 3.14: `_asyncio`'s list, linked through the tasks, one for each thread. `_asyncio` is asked to
+/// put the first task of a run there, which shows where the list is.
 #[cfg(Py_3_14)]
 mod list {
+    use std::sync::atomic::Ordering;
+
+    use ferrio_capi::runtime;
     use pyo3::ffi;
     use pyo3::prelude::*;
 
+    use crate::futures::AsFuture;
     use crate::tasks::mirror;
     use crate::tasks::task::{Task, TaskState};
 
-    pub(super) fn insert(_task: &Bound<'_, Task>) -> bool {
-        false
+    /// Whether the thread's list is known.
+    #[inline]
+    pub(super) fn insert(task: &Bound<'_, Task>) -> bool {
+        let Some(native) = task.as_future().state.native_loop(task.py()) else {
+            return false;
+        };
+        let native = native.get();
+        let head = native.task_list.load(Ordering::Relaxed);
+        if head.is_null() || native.running_thread() != Some(runtime::thread_ident()) {
+            return false;
+        }
+        if mirror::next_in_list(task.as_ptr()).is_null() {
+            // SAFETY: the head was found in this run of the loop by this thread, which is alive.
+            unsafe { mirror::link_last(task.as_ptr(), head) };
+        }
+        true
+    }
+
+    /// Remembers the list at whose end `_asyncio` has just put a task.
+    pub(super) fn note_end(task: &Bound<'_, Task>) {
+        if let Some(native) = task.as_future().state.native_loop(task.py())
+            && native.get().running_thread() == Some(runtime::thread_ident())
+        {
+            let head = mirror::next_in_list(task.as_ptr());
+            native.get().task_list.store(head, Ordering::Relaxed);
+        }
     }
 
     /// Takes a task off the list, if it is on it.
