@@ -4,15 +4,16 @@
 # `chroot DIR`. Needs root and, once, `apt-get install debootstrap`. It answers at once when DIR is
 # complete, and removes nothing but what an interrupted run of its own left behind.
 #
-# The mirror is the one that this machine's apt uses. Packages come with their own test package
-# (libpython3.14-testsuite: test.test_asyncio), which tests/conformance runs.
+# The mirror is the one that this machine's apt uses. The packages hold what `make` needs there, and
+# Python's own test package (libpython3.14-testsuite: test.test_asyncio) for tests/conformance.
 #
-# Afterwards: python314.sh's `enter` line below shows the tree mounted where it lies outside, so that
-# an extension built outside with PYO3_CROSS_PYTHON_VERSION=3.14 is found under its own path.
+# This repository and the Rust toolchain are mounted inside under their own paths. The last line of
+# the output is a command that runs all tests there.
 set -euo pipefail
 dir=${1:-/opt/ferrio-py314}
 root=$(cd "$(dirname "$0")/.." && pwd)
-packages=python3.14,python3.14-dev,python3.14-venv,libpython3.14-testsuite,ca-certificates,gcc,libc6-dev
+packages=python3.14,python3.14-dev,python3.14-venv,libpython3.14-testsuite,ca-certificates
+packages+=,gcc,libc6-dev,make
 
 fail() {
     echo "$1" >&2
@@ -39,8 +40,8 @@ make_tree() {
 }
 
 mount_into() {
-    # kind-or-source, then place: mounted only when it is not yet.
-    mountpoint -q "$dir$2" && return
+    # A kind of file system or a folder, then the place inside; nothing when it is mounted already.
+    if mountpoint -q "$dir$2"; then return; fi
     mkdir -p "$dir$2"
     case $1 in
         proc | sysfs | devpts | tmpfs) mount -t "$1" "$1" "$dir$2" ;;
@@ -61,5 +62,8 @@ mount_into proc /proc
 mount_into /dev /dev
 mount_into /dev/pts /dev/pts
 mount_into tmpfs /dev/shm
-mount_into "$root" "$root"
-echo "enter: chroot $dir env -C $root PYTHONPATH=$root/python python3.14"
+for folder in "$root" "${CARGO_HOME:-$HOME/.cargo}" "${RUSTUP_HOME:-$HOME/.rustup}"; do
+    if [[ -d $folder ]]; then mount_into "$folder" "$folder"; fi
+done
+# pip inside takes its certificates from where they were copied to.
+echo "chroot $dir env -C $root HOME=$HOME PIP_CERT=/etc/ssl/certs/ca-certificates.crt make test PY=python3.14"
