@@ -12,6 +12,7 @@ import faulthandler
 import gc
 import json
 import pathlib
+import signal
 import time
 import unittest
 from collections.abc import Collection
@@ -107,10 +108,12 @@ def collect_all(module_name: str, target: targets.Target) -> list[Any]:
 
 
 def set_up_interpreter() -> None:
-    """What `python -m test` sets up and asyncio's tests rely on: no optional resources."""
+    """What `python -m test` sets up and asyncio's tests rely on: no optional resources, and Ctrl-C,
+    which a shell has its background jobs ignore."""
     from test import support
 
     support.use_resources = []
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     faulthandler.enable()
 
 
