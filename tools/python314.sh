@@ -62,7 +62,8 @@ mount_into proc /proc
 mount_into /dev /dev
 mount_into /dev/pts /dev/pts
 mount_into tmpfs /dev/shm
-for folder in "$root" "${CARGO_HOME:-$HOME/.cargo}" "${RUSTUP_HOME:-$HOME/.rustup}"; do
+shared=$(dirname "$root")/shared # the reference programs of tests/programs
+for folder in "$root" "$shared" "${CARGO_HOME:-$HOME/.cargo}" "${RUSTUP_HOME:-$HOME/.rustup}"; do
     if [[ -d $folder ]]; then mount_into "$folder" "$folder"; fi
 done
 # pip inside takes its certificates from where they were copied to.
