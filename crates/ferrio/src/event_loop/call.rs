@@ -141,7 +141,7 @@ pub fn later<'py>(
         {
             return Ok(handle);
         }
-        return schedule(slf, "call_at", when, None, callback, args, context);
+        return schedule(slf, when, None, callback, args, context);
     }
     let when = slf.call_method0(intern!(py, "time"))?.add(delay)?;
     if !get(&slf.get().call_at_overridden) {
@@ -166,7 +166,7 @@ pub fn at<'py>(
         return Err(PyTypeError::new_err("when cannot be None"));
     }
     let given = (!when.is_exact_instance_of::<PyFloat>()).then(|| when.clone());
-    schedule(slf, "call_at", deadline(when)?, given, callback, args, context)
+    schedule(slf, deadline(when)?, given, callback, args, context)
 }
 
 /// The time as the heap orders it. A number beyond all floats comes after, or before, all of them.
@@ -182,7 +182,6 @@ fn deadline(when: &Bound<'_, PyAny>) -> PyResult<f64> {
 #[inline]
 fn schedule<'py>(
     slf: &Bound<'py, EventLoop>,
-    method: &str,
     when: f64,
     given: Option<Bound<'py, PyAny>>,
     callback: &Bound<'py, PyAny>,
@@ -195,7 +194,7 @@ fn schedule<'py>(
     let parts = Parts { callback, args, event_loop: slf.as_any(), context };
     let handle = if get(&native.debug) {
         native.check_thread()?;
-        debug::check_callback(callback, method)?;
+        debug::check_callback(callback, "call_at")?;
         debug::traced_timer_handle(py, when, given, parts)?
     } else {
         handles::new_timer_handle(py, when, given, parts)?
