@@ -29,10 +29,11 @@ def test_each_reference_program_does_the_same_on_ferrio():
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         pytest.skip(f"the dependency group 'programs' is not installed: {missing}")
     result = compare("--jobs", "4")
-    # compare.py also compares times, and other tests run beside this one: what failed gets a
-    # second run, one program at a time.
-    if failed := re.findall(r"^(\w+\.py): ", result.stdout, re.MULTILINE):
-        print(result.stdout)
-        result = compare("--jobs", "1", "--verbose", *failed)
+    # Some print an order that a millisecond decides, on stock too (s002_sec12_scheduler), and times
+    # are compared. What failed gets two more runs, alone: a real difference fails them all.
+    for _ in range(2):
+        if failed := re.findall(r"^(\w+\.py): ", result.stdout, re.MULTILINE):
+            print(result.stdout)
+            result = compare("--jobs", "1", "--verbose", *failed)
     assert result.returncode == 0, result.stdout
     assert re.search(r"^[1-9]\d* passed, 0 failed$", result.stdout, re.MULTILINE), result.stdout
