@@ -5,6 +5,7 @@
 //! the interpreter. The types that own references without a token ([`Ref`], [`Slot`]) are neither
 //! `Send` nor `Sync`; [`GilCell`] is the one door through which they become part of a shared object.
 
+pub mod addresses;
 pub mod arguments;
 pub mod base_fields;
 pub mod bound_function;
