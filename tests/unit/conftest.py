@@ -5,11 +5,13 @@ import dataclasses
 import gc
 import os
 import re
+import socket
 import subprocess
 import sys
 import textwrap
 
 import pytest
+from event_trace import traced
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +131,44 @@ def same_as_stock(engine):
         return expected
 
     return compare
+
+
+@pytest.fixture
+def same_trace(same_as_stock):
+    """Run `async def scenario(trace)` on both implementations; the traces must be equal.
+
+    Returns the trace, as (name, event, arguments...) without the turns.
+    """
+
+    def compare(scenario):
+        kind, events, *text = same_as_stock(traced(scenario))
+        assert kind == "returned", (events, text)
+        return [event for _, *event in events]
+
+    return compare
+
+
+@pytest.fixture
+def tcp_pair():
+    """Make two TCP sockets that are connected with each other; open ones are closed at the end."""
+    made = []
+
+    def connect(host="127.0.0.1"):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as listener:
+            listener.bind((host, 0))
+            listener.listen(1)
+            near = socket.socket(family)
+            near.connect(listener.getsockname())
+            far, _ = listener.accept()
+        made.extend((near, far))
+        near.setblocking(False)
+        far.setblocking(False)
+        return near, far
+
+    yield connect
+    for sock in made:
+        sock.close()
 
 
 @pytest.fixture
