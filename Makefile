@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python test-programs programs-hosts lint fmt check build bench clean FORCE
+.PHONY: help run test test-core test-python test-programs programs-hosts lint fmt check build bench bench-net clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -67,8 +67,8 @@ endif
 
 test: test-core test-python test-programs ## run every test; PY=python3.13 chooses the interpreter
 
-test-core: ## run the tests of crates/core: unit, property, and loom's interleavings
-	CARGO_TARGET_DIR=target/core cargo test --locked --package ferrio-core
+test-core: ## run the tests of crates/core and crates/bench-net; loom's interleavings
+	CARGO_TARGET_DIR=target/core cargo test --locked --package ferrio-core --package ferrio-bench-net
 	CARGO_TARGET_DIR=target/loom RUSTFLAGS='--cfg loom' \
 		cargo test --locked --package ferrio-core --test 'loom_*'
 
@@ -105,6 +105,10 @@ check: lint test ## everything that must be green before a commit
 
 bench: build $(venv)/.group-bench ## measure all loops, one table; ROWS=sleep0_one,gather_100 narrows
 	$(bin)/python benches/run.py $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
+
+bench-net: build $(venv)/.group-bench ## measure servers under load, beside a bare one; ROWS=churn_streams narrows
+	CARGO_TARGET_DIR=target/bench cargo build --release --locked --package ferrio-bench-net
+	$(bin)/python benches/run_net.py $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 
 clean: ## remove what was built and every environment
 	rm -rf target .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis python/ferrio/_ferrio*.so

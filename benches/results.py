@@ -7,10 +7,11 @@ is shown. That way a machine that slows down during a run moves both sides alike
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rows import Row
+from rows import Case
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Results:
     """All measurements of a run, in the order they were taken."""
 
     environment: dict[str, Any]
-    rows: list[Row]
+    rows: Sequence[Case]
     loops: list[str]
     measurements: list[Measurement] = field(default_factory=list)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """(row, loop) -> the last line the process said. Such a pair is not tried again."""
 
-    def rates(self, row: Row, loop: str) -> dict[int, float]:
+    def rates(self, row: Case, loop: str) -> dict[int, float]:
         """Operations a second by round, on the clock that the environment names."""
         seconds = f"{self.environment['clock']}_s"
         return {
@@ -46,19 +47,19 @@ class Results:
             if (taken.row, taken.loop) == (row.name, loop)
         }
 
-    def median(self, row: Row, loop: str) -> float | None:
+    def median(self, row: Case, loop: str) -> float | None:
         rates = self.rates(row, loop)
         return statistics.median(rates.values()) if rates else None
 
-    def best(self, row: Row, loop: str) -> float | None:
+    def best(self, row: Case, loop: str) -> float | None:
         return max(self.rates(row, loop).values(), default=None)
 
-    def spread(self, row: Row, loop: str) -> float | None:
+    def spread(self, row: Case, loop: str) -> float | None:
         """(fastest - slowest round) / median: how much to trust the row."""
         rates = list(self.rates(row, loop).values())
         return (max(rates) - min(rates)) / statistics.median(rates) if rates else None
 
-    def factor(self, row: Row, loop: str, base: str, base_row: Row | None = None) -> float | None:
+    def factor(self, row: Case, loop: str, base: str, base_row: Case | None = None) -> float | None:
         """How many times `base` the loop does, as the median over rounds."""
         rates = self.rates(row, loop)
         base_rates = self.rates(base_row or row, base)
@@ -79,7 +80,7 @@ class Results:
             ],
         }
 
-    def _summary(self, row: Row) -> dict[str, Any]:
+    def _summary(self, row: Case) -> dict[str, Any]:
         loops = {}
         for loop in self.loops:
             if self.rates(row, loop):

@@ -37,20 +37,26 @@ Body = Callable[[int], Coroutine[Any, Any, Timing | None]]
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the table."""
+class Case:
+    """What any table says of a line, however it is measured."""
 
     name: str
     label: str
-    body: Body
-    count: int
-    """Operations of one pass; sized so that a pass takes stock asyncio 0.05 to 0.2 s."""
     operation: str
     """What one operation is."""
     uvloop_goal: float | None
     """The factor over uvloop that Ferrio is held to, where one is set."""
     stands_for: str | None
     """Only on a row that uses Ferrio's own names: the row that the other loops run instead."""
+
+
+@dataclass(frozen=True)
+class Row(Case):
+    """One line of the table of the loop alone."""
+
+    body: Body
+    count: int
+    """Operations of one pass; sized so that a pass takes stock asyncio 0.05 to 0.2 s."""
     repeatable: bool
     """Whether it takes the same path each time: no other thread, no wait for the clock."""
 
@@ -71,7 +77,7 @@ def row(
 
     def declare(body: Body) -> Body:
         name = body.__name__
-        _rows[name] = Row(name, label, body, count, operation, uvloop_goal, stands_for, repeatable)
+        _rows[name] = Row(name, label, operation, uvloop_goal, stands_for, body, count, repeatable)
         return body
 
     return declare

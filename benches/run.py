@@ -7,25 +7,21 @@ one after another, and the order of the loops rotates from round to round.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
 import tables
-from loops import FERRIO, LOOP_NAMES, STOCK, loop_version, missing_loops
+from environment import available_loops, describe, names, plain_environment
+from loops import FERRIO, LOOP_NAMES
+from readme_block import write_block
 from results import Measurement, Results
 from rows import Row, all_rows
 
 HERE = Path(__file__).parent
-README = HERE / "README.md"
-BLOCK_START = "<!-- run.py --write-readme replaces what follows -->"
-BLOCK_END = "<!-- end of what run.py --write-readme replaces -->"
 PROCESS_TIMEOUT_S = 60
 
 
@@ -66,10 +62,6 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def names(text: str) -> list[str]:
-    return [name for name in text.replace(" ", "").split(",") if name]
-
-
 def chosen_rows(wanted: list[str]) -> list[Row]:
     rows = all_rows()
     unknown = set(wanted) - rows.keys()
@@ -78,49 +70,13 @@ def chosen_rows(wanted: list[str]) -> list[Row]:
     return [row for row in rows.values() if not wanted or row.name in wanted]
 
 
-def available_loops(asked: list[str] | None) -> list[str]:
-    """A loop that was asked for by name must be there; of the default ones, say which is not."""
-    unknown = set(asked or []) - set(LOOP_NAMES)
-    if unknown:
-        sys.exit(f"no such loop: {', '.join(sorted(unknown))}. There are {', '.join(LOOP_NAMES)}.")
-    wanted = list(asked or LOOP_NAMES)
-    missing = missing_loops(wanted)
-    for name, reason in missing.items():
-        print(f"{name} is left out: {reason}", file=sys.stderr)
-    if asked and missing:
-        sys.exit(1)
-    return [name for name in wanted if name not in missing]
-
-
 def environment(options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "date": datetime.date.today().isoformat(),
-        "python": f"CPython {platform.python_version()} ({interpreter_build()})",
-        "system": platform.platform(),
-        "cpu": cpu_model(),
-        "cores": os.cpu_count(),
+    return describe(options.loops) | {
         "core": options.core,
         "rounds": options.rounds,
         "budget_s": options.budget,
         "clock": options.clock,
-        "loops": {name: loop_version(name) for name in options.loops if name != STOCK},
     }
-
-
-def interpreter_build() -> str:
-    """Stock's own speed, and so every factor, depends on how the interpreter was compiled."""
-    arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    optimised = "with" if "--enable-optimizations" in arguments else "without"
-    shared = "shared" if sysconfig.get_config_var("Py_ENABLE_SHARED") else "static"
-    return f"{optimised} profile-guided optimisation, {shared}"
-
-
-def cpu_model() -> str:
-    """The first `model name` of /proc/cpuinfo (proc_cpuinfo(5)); some machines have none."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def run_round(results: Results, round_number: int, options: argparse.Namespace) -> None:
@@ -145,10 +101,13 @@ class MeasurementFailed(Exception):
 def run_process(row: Row, loop: str, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, str(HERE / "one_row.py"), loop, row.name]
     command += ["--core", str(options.core), "--budget", str(options.budget)]
-    plain = {name: value for name, value in os.environ.items() if name not in SLOWING_VARIABLES}
     try:
         done = subprocess.run(
-            command, env=plain, capture_output=True, text=True, timeout=PROCESS_TIMEOUT_S
+            command,
+            env=plain_environment(),
+            capture_output=True,
+            text=True,
+            timeout=PROCESS_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
         raise MeasurementFailed(f"no end after {PROCESS_TIMEOUT_S} s") from None
@@ -181,24 +140,16 @@ def refuse_a_partial_table(results: Results) -> None:
 
 
 def write_readme(results: Results) -> None:
-    text = README.read_text()
-    before, found, rest = text.partition(BLOCK_START)
-    _, also_found, after = rest.partition(BLOCK_END)
-    if not (found and also_found):
-        sys.exit(f"{README} lacks the marked block.")
     parts = [tables.heading(results), tables.factor_table(results), tables.own_table(results)]
     parts += ["Operations a second on each loop:", tables.rate_table(results)]
     parts += ["Memory:", memory_table()]
-    block = "\n\n".join(part for part in parts if part)
-    README.write_text(f"{before}{BLOCK_START}\n\n{block}\n\n{BLOCK_END}{after}")
+    write_block("run.py", "\n\n".join(part for part in parts if part))
 
 
 def memory_table() -> str:
     command = [sys.executable, str(HERE / "memory.py")]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
-
-SLOWING_VARIABLES = {"PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONTRACEMALLOC", "PYTHONMALLOC"}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loops import FERRIO, STOCK
 from results import Results
-from rows import Row
+from rows import Case
 
 CLOCKS = {"cpu": "CPU time", "wall": "wall time"}
 
@@ -32,7 +32,7 @@ def factor_table(results: Results) -> str:
         + [_factor(results.factor(row, FERRIO, peer)) for peer in peers]
         for row in _shared(results)
     ]
-    return _table(header, lines)
+    return aligned(header, lines)
 
 
 def rate_table(results: Results) -> str:
@@ -41,7 +41,7 @@ def rate_table(results: Results) -> str:
         [row.label] + [_rates(results, row, loop) for loop in results.loops]
         for row in _shared(results)
     ]
-    return _table(["case", *[f"{loop}: median, best, spread" for loop in results.loops]], lines)
+    return aligned(["case", *[f"{loop}: median, best, spread" for loop in results.loops]], lines)
 
 
 def own_table(results: Results) -> str:
@@ -54,7 +54,7 @@ def own_table(results: Results) -> str:
             bases = [results.factor(row, FERRIO, loop, stock_row) for loop in results.loops]
             lines.append([row.label, _rate(results.median(row, FERRIO)), *map(_factor, bases)])
     header = ["case", "ferrio, op/s", *[f"x asyncio.sleep on {loop}" for loop in results.loops]]
-    return _table(header, lines) if lines else ""
+    return aligned(header, lines) if lines else ""
 
 
 def verdict(results: Results) -> str:
@@ -73,11 +73,11 @@ def verdict(results: Results) -> str:
     return "\n".join(lines)
 
 
-def _shared(results: Results) -> list[Row]:
+def _shared(results: Results) -> list[Case]:
     return [row for row in results.rows if row.stands_for is None]
 
 
-def _rates(results: Results, row: Row, loop: str) -> str:
+def _rates(results: Results, row: Case, loop: str) -> str:
     spread = results.spread(row, loop)
     if spread is None:
         return "failed" if (row.name, loop) in results.failures else "-"
@@ -85,7 +85,7 @@ def _rates(results: Results, row: Row, loop: str) -> str:
     return f"{rates}, {spread:.0%}"
 
 
-def _factor_or_failure(results: Results, row: Row, loop: str) -> str:
+def _factor_or_failure(results: Results, row: Case, loop: str) -> str:
     if (row.name, loop) in results.failures:
         return "failed"
     return _factor(results.factor(row, loop, STOCK))
@@ -101,7 +101,7 @@ def _factor(factor: float | None) -> str:
     return "-" if factor is None else f"{factor:.2f}"
 
 
-def _table(header: list[str], lines: list[list[str]]) -> str:
+def aligned(header: list[str], lines: list[list[str]]) -> str:
     """Markdown with aligned columns: text to the left, figures to the right."""
     widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]
     rule = [f":{'-' * (widths[0] - 1)}"] + [f"{'-' * (width - 1)}:" for width in widths[1:]]

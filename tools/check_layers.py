@@ -16,8 +16,8 @@ ORDER = """names < errors < handles < loop_state < futures < tasks < locks queue
     < tls < server dns < event_loop < streams < lib"""
 RANK = {name: rank for rank, step in enumerate(ORDER.split("<")) for name in step.split()}
 CRATES = {
-    "core": set(),
     "capi": {"pyo3", "pyo3-build-config"},
+    **{name: set() for name in ("core", "bench-net")},
     "ferrio": {"pyo3", "pyo3-build-config", "ferrio-core", "ferrio-capi"},
 }
 GUARDED = {"pyo3", "pyo3-ffi", "pyo3-build-config", "ferrio-core", "ferrio-capi", "ferrio"}

@@ -1,0 +1,138 @@
+"""One network measurement: a server in a process on one core, the load generator on another.
+
+The bare servers are `bench-net serve` and `bench-net spawn`, the others net_server.py on a loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from environment import plain_environment
+from net_rows import FILE_SIZE, NetRow, programs
+
+HERE = Path(__file__).parent
+BENCH_NET = HERE.parent / "target/bench/release/bench-net"
+BARE = "bare"
+PROCESS_TIMEOUT_S = 60
+
+
+class MeasurementFailed(Exception):
+    """A process of the measurement did not end well; says what it said last."""
+
+
+@dataclass
+class Bench:
+    """Where and for how long measurements run."""
+
+    binary: Path
+    folder: Path
+    """Holds the file that is served, Unix sockets, and what the server said."""
+    server_core: int
+    load_core: int
+    warm_up_s: float
+    seconds: float
+
+    @property
+    def served_file(self) -> Path:
+        return self.folder / "served"
+
+    def measure(self, row: NetRow, loop: str) -> dict[str, Any]:
+        """What the load generator, or the program, printed."""
+        if row.server in programs:
+            command = [*self._server_command(row, loop), *self._duration()]
+            return self._figures(command, None)
+        with self._served(row, loop) as (pid, address, errors):
+            command = [self.binary, "load", "--to", address, "--watch", pid, *self._duration()]
+            command += [*self._completed(row.load), "--core", self.load_core]
+            return self._figures(command, errors)
+
+    def _figures(self, command: list[Any], errors: Path | None) -> dict[str, Any]:
+        with tempfile.TemporaryFile("w+") as said:
+            process = _start(command, said)
+            try:
+                printed, _ = process.communicate(timeout=PROCESS_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise MeasurementFailed(f"no end after {PROCESS_TIMEOUT_S} s") from None
+            said.seek(0)
+            complaint = (errors.read_text() if errors else "") or said.read()
+        if process.returncode or complaint:
+            raise MeasurementFailed(_last_line(complaint, process.returncode))
+        figures: dict[str, Any] = json.loads(printed)
+        return figures
+
+    @contextlib.contextmanager
+    def _served(self, row: NetRow, loop: str) -> Iterator[tuple[int, str, Path]]:
+        """Process id and address of a running server, and the file it complains into."""
+        errors = self.folder / "errors"
+        with errors.open("w") as said:
+            process = _start(self._server_command(row, loop), said)
+        try:
+            assert process.stdout
+            address = process.stdout.readline().strip()
+            if not address:
+                status = process.wait(PROCESS_TIMEOUT_S)
+                raise MeasurementFailed(_last_line(errors.read_text(), status))
+            yield process.pid, address, errors
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+    def _server_command(self, row: NetRow, loop: str) -> list[Any]:
+        pinned = ["--core", self.server_core]
+        at = row.at
+        if at == "unix:":
+            socket = self.folder / "socket"
+            socket.unlink(missing_ok=True)
+            at = f"unix:{socket}"
+        if row.server in programs:
+            own = [self.binary, "spawn", *row.bare]
+            of_loop = [sys.executable, HERE / "net_server.py", loop, row.server]
+            return [*(own if loop == BARE else of_loop), *row.load, *pinned]
+        if loop == BARE:
+            return [self.binary, "serve", "--at", at, *self._completed(row.bare), *pinned]
+        command = [sys.executable, HERE / "net_server.py", loop, row.server, "--at", at, *pinned]
+        return [*command, "--file", self.served_file]
+
+    def _duration(self) -> list[Any]:
+        return ["--warm-up", self.warm_up_s, "--seconds", self.seconds]
+
+    def _completed(self, arguments: tuple[str, ...]) -> list[str]:
+        return [str(self.served_file) if word == "FILE" else word for word in arguments]
+
+
+@contextlib.contextmanager
+def bench(binary: Path, **places: Any) -> Iterator[Bench]:
+    """A bench with a folder of its own, in which the served file lies."""
+    if not binary.exists():
+        sys.exit(f"{binary} is missing: `make bench-net` builds it")
+    with tempfile.TemporaryDirectory(prefix="bench-net-") as name:
+        made = Bench(binary=binary, folder=Path(name), **places)
+        made.served_file.write_bytes(bytes(index * index % 251 for index in range(FILE_SIZE)))
+        yield made
+
+
+def _start(command: list[Any], errors: IO[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(word) for word in command],
+        env=plain_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    )
+
+
+def _last_line(text: str, status: int) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else f"exit status {status}"

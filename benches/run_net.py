@@ -1,0 +1,144 @@
+"""Measure servers on every loop under one load, beside a bare epoll server: `make bench-net`.
+
+Each (round, row, loop) is a server process of its own on one core, with the load generator of
+crates/bench-net on another. Within a round a row runs on the bare server and on all loops one after
+another, and the order rotates from round to round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import net_tables
+from environment import available_loops, describe, names
+from loops import LOOP_NAMES
+from net_process import BARE, BENCH_NET, Bench, MeasurementFailed, bench
+from net_rows import NetRow, all_net_rows
+from net_tables import NetMeasurement
+from readme_block import write_block
+from results import Results
+
+CHECK_SECONDS = 0.02
+
+
+def main() -> int:
+    options = parse_options()
+    rows = chosen_rows(options)
+    about = describe(options.loops) | {
+        "clock": "cpu",
+        "server_core": options.server_core,
+        "load_core": options.load_core,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "warm_up_s": options.warm_up,
+    }
+    results = Results(about, rows, [BARE, *options.loops])
+    with bench(
+        options.bench_net,
+        server_core=options.server_core,
+        load_core=options.load_core,
+        warm_up_s=options.warm_up,
+        seconds=options.seconds,
+    ) as made:
+        for round_number in range(options.rounds):
+            print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr, flush=True)
+            run_round(results, rows, round_number, made)
+    report(results, rows, options)
+    return exit_status(results)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    cores = sorted(os.sched_getaffinity(0))
+    parser.add_argument("--rows", type=names, default=[], help="only these, a comma between")
+    parser.add_argument("--all", action="store_true", help="also the rows that few need")
+    parser.add_argument("--loops", type=names, help=f"default: {','.join(LOOP_NAMES)}")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
+    parser.add_argument("--warm-up", type=float, default=0.3, help="seconds of load before it")
+    parser.add_argument("--server-core", type=int, default=cores[0])
+    parser.add_argument("--load-core", type=int, default=cores[-1])
+    parser.add_argument("--bench-net", type=Path, default=BENCH_NET, help="the load generator")
+    parser.add_argument("--json", type=Path, help="write every measurement there")
+    parser.add_argument("--write-readme", action="store_true", help="put the tables in README.md")
+    parser.add_argument("--check", action="store_true", help="only see that every row works")
+    parser.add_argument("--list", action="store_true", help="name the rows and stop")
+    options = parser.parse_args()
+    if options.list:
+        for row in all_net_rows().values():
+            rare = "" if row.by_default else " (--all)"
+            print(f"{row.name:22} {row.label}; {row.operation}{rare}")
+        parser.exit()
+    if options.write_readme and (options.rows or options.loops):
+        parser.error("--write-readme needs every default row and every loop")
+    if options.check:
+        options.rounds, options.seconds, options.warm_up = 1, CHECK_SECONDS, CHECK_SECONDS
+    options.loops = available_loops(options.loops)
+    return options
+
+
+def chosen_rows(options: argparse.Namespace) -> list[NetRow]:
+    rows = all_net_rows()
+    unknown = set(options.rows) - rows.keys()
+    if unknown:
+        sys.exit(f"no such row: {', '.join(sorted(unknown))}. `--list` names them.")
+    if options.rows:
+        return [row for row in rows.values() if row.name in options.rows]
+    return [row for row in rows.values() if row.by_default or options.all]
+
+
+def run_round(results: Results, rows: list[NetRow], round_number: int, made: Bench) -> None:
+    turn = round_number % len(results.loops)
+    for row in rows:
+        for loop in results.loops[turn:] + results.loops[:turn]:
+            if (row.name, loop) in results.failures:
+                continue
+            try:
+                figures = made.measure(row, loop)
+            except MeasurementFailed as failure:
+                results.failures[row.name, loop] = str(failure)
+            else:
+                results.measurements.append(
+                    NetMeasurement(
+                        round_number=round_number,
+                        row=row.name,
+                        loop=loop,
+                        operations=figures["requests"],
+                        passes=1,
+                        cpu_s=figures["server_cpu_s"],
+                        wall_s=figures["wall_s"],
+                        latency_us=figures["latency_us"],
+                        lost=figures["lost"],
+                    )
+                )
+
+
+def report(results: Results, rows: list[NetRow], options: argparse.Namespace) -> None:
+    if options.check:
+        for (row, loop), message in results.failures.items():
+            print(net_tables.failure_line(row, loop, message))
+        works, fails = len(results.measurements), len(results.failures)
+        print(f"{works} pairs of row and loop work, {fails} fail")
+        return
+    parts = [net_tables.heading(results), net_tables.cpu_table(results)]
+    parts += [net_tables.throughput_table(results), net_tables.verdict(results, rows)]
+    text = "\n\n".join(part for part in parts if part)
+    print(text)
+    if options.json:
+        options.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    if options.write_readme:
+        write_block("run_net.py", text)
+
+
+def exit_status(results: Results) -> int:
+    """A peer that fails is part of the result; the bare server, stock or Ferrio must not."""
+    ours = [pair for pair in results.failures if pair[1] not in ("uvloop", "rloop")]
+    return 1 if ours else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

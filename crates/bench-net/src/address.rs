@@ -1,0 +1,117 @@
+//! Addresses as the bench writes them, and the sockets made from them. Relies on rustix::net.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+use std::str::FromStr;
+
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+
+use crate::Outcome;
+
+/// As long as asyncio's servers of the bench ask for, so that no connect waits for a SYN sent again.
+const BACKLOG: i32 = 4096;
+/// One source address of 127.0.0.0/8 for so many connections. Under churn their ports stay in
+/// TIME_WAIT for a minute, and where most of a range is taken `bind` is long in finding a free one.
+const CONNECTIONS_PER_SOURCE: u64 = 2048;
+
+/// Where a server listens. Printed and parsed as `tcp:127.0.0.1:8000`, `udp:...`, `unix:/path`.
+#[derive(Clone, Debug)]
+pub(crate) enum Address {
+    Tcp(SocketAddrV4),
+    Udp(SocketAddrV4),
+    Unix(String),
+}
+
+impl Address {
+    /// Whether bytes come as datagrams, each by itself, rather than as a stream.
+    pub(crate) fn is_datagram(&self) -> bool {
+        matches!(self, Self::Udp(_))
+    }
+
+    /// A non-blocking socket that is connected to the address. `number` tells connections apart:
+    /// it chooses the source address, so that local ports last.
+    pub(crate) fn connect(&self, number: u64) -> Outcome<OwnedFd> {
+        let socket = self.socket(SocketFlags::CLOEXEC)?;
+        match self {
+            Self::Tcp(peer) => {
+                net::bind(&socket, &SocketAddrV4::new(source(number), 0))?;
+                sockopt::set_tcp_nodelay(&socket, true)?;
+                net::connect(&socket, peer)?;
+            }
+            Self::Udp(peer) => net::connect(&socket, peer)?,
+            Self::Unix(path) => net::connect(&socket, &SocketAddrUnix::new(path.as_str())?)?,
+        }
+        ioctl_fionbio(&socket, true)?;
+        Ok(socket)
+    }
+
+    /// A non-blocking socket bound to the address, which listens unless it takes datagrams.
+    pub(crate) fn listen(&self) -> Outcome<OwnedFd> {
+        let socket = self.socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+        match self {
+            Self::Tcp(own) => {
+                sockopt::set_socket_reuseaddr(&socket, true)?;
+                net::bind(&socket, own)?;
+            }
+            Self::Udp(own) => net::bind(&socket, own)?,
+            Self::Unix(path) => net::bind(&socket, &SocketAddrUnix::new(path.as_str())?)?,
+        }
+        if !self.is_datagram() {
+            net::listen(&socket, BACKLOG)?;
+        }
+        Ok(socket)
+    }
+
+    /// The address with the port that the kernel chose for `socket`.
+    pub(crate) fn bound_to(&self, socket: &OwnedFd) -> Outcome<Self> {
+        if let Self::Unix(path) = self {
+            return Ok(Self::Unix(path.clone()));
+        }
+        match (self, SocketAddr::try_from(net::getsockname(socket)?)?) {
+            (Self::Udp(_), SocketAddr::V4(own)) => Ok(Self::Udp(own)),
+            (_, SocketAddr::V4(own)) => Ok(Self::Tcp(own)),
+            (_, SocketAddr::V6(_)) => Err(Errno::AFNOSUPPORT.into()),
+        }
+    }
+
+    fn socket(&self, flags: SocketFlags) -> Outcome<OwnedFd> {
+        let (family, kind) = match self {
+            Self::Tcp(_) => (AddressFamily::INET, SocketType::STREAM),
+            Self::Udp(_) => (AddressFamily::INET, SocketType::DGRAM),
+            Self::Unix(_) => (AddressFamily::UNIX, SocketType::STREAM),
+        };
+        Ok(net::socket_with(family, kind, flags, None)?)
+    }
+}
+
+/// 127.x.y.1 and following, in turn; neighbouring process ids give different x and y.
+fn source(number: u64) -> Ipv4Addr {
+    let process = std::process::id();
+    let turn = (number / CONNECTIONS_PER_SOURCE % 250) as u8;
+    Ipv4Addr::new(127, 1 + (process / 250 % 250) as u8, (process % 250) as u8, turn + 1)
+}
+
+impl FromStr for Address {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.split_once(':') {
+            Some(("tcp", rest)) => rest.parse().map(Self::Tcp).map_err(drop),
+            Some(("udp", rest)) => rest.parse().map(Self::Udp).map_err(drop),
+            Some(("unix", rest)) => Ok(Self::Unix(rest.to_owned())),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(out, "tcp:{address}"),
+            Self::Udp(address) => write!(out, "udp:{address}"),
+            Self::Unix(path) => write!(out, "unix:{path}"),
+        }
+    }
+}
