@@ -22,14 +22,16 @@ async def spawn_piped() -> None:
     assert (output, child.returncode) == (b"", 0)
 
 
-for name, label in (("spawn", "spawn"), ("spawn_piped", "spawn, stdout piped")):
+KINDS = (("spawn", "spawn", ()), ("spawn_piped", "spawn, stdout piped", ("--piped",)))
+
+for name, label, more in KINDS:
     for at_once in (1, 8):
         add_row(
             f"{name}_{at_once}",
             f"{label}, {at_once} at once",
             server=name,
-            load=("--program", PROGRAM, "--at-once", str(at_once)),
-            bare=("--piped",) if name == "spawn_piped" else (),
+            load=("--at-once", str(at_once)),
+            bare=("--program", PROGRAM, "--at-once", str(at_once), *more),
             operation=f"{PROGRAM} started and waited for; CPU of the parent",
             by_default=at_once == 8,
         )

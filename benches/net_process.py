@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from environment import plain_environment
-from net_rows import FILE_SIZE, NetRow, programs
+from net_rows import FILE_SIZE, NetRow, clients, programs
 
 HERE = Path(__file__).parent
 BENCH_NET = HERE.parent / "target/bench/release/bench-net"
@@ -27,6 +27,15 @@ PROCESS_TIMEOUT_S = 60
 
 class MeasurementFailed(Exception):
     """A process of the measurement did not end well; says what it said last."""
+
+
+class Running(NamedTuple):
+    """A server process."""
+
+    pid: int
+    address: str
+    errors: Path
+    """What it said on stderr."""
 
 
 @dataclass
@@ -46,16 +55,22 @@ class Bench:
         return self.folder / "served"
 
     def measure(self, row: NetRow, loop: str) -> dict[str, Any]:
-        """What the load generator, or the program, printed."""
+        """What the load generator, the program or the client printed."""
         if row.server in programs:
-            command = [*self._server_command(row, loop), *self._duration()]
-            return self._figures(command, None)
-        with self._served(row, loop) as (pid, address, errors):
-            command = [self.binary, "load", "--to", address, "--watch", pid, *self._duration()]
-            command += [*self._completed(row.load), "--core", self.load_core]
-            return self._figures(command, errors)
+            return self._figures([*self._own_command(row, loop, "spawn"), *self._duration()])
+        if row.server in clients:
+            serve = [self.binary, "serve", "--at", row.at, "--core", self.load_core]
+            with self._served(serve) as running:
+                command = self._own_command(row, loop, "load")
+                place = ["--to" if loop == BARE else "--at", running.address]
+                figures = self._figures([*command, *place, *self._duration()], running.errors)
+            return figures | {"server_cpu_s": figures.get("own_cpu_s", figures["server_cpu_s"])}
+        with self._served(self._server_command(row, loop)) as running:
+            command = [self.binary, "load", "--to", running.address, "--watch", running.pid]
+            command += [*self._completed(row.load), *self._duration(), "--core", self.load_core]
+            return self._figures(command, running.errors)
 
-    def _figures(self, command: list[Any], errors: Path | None) -> dict[str, Any]:
+    def _figures(self, command: list[Any], errors: Path | None = None) -> dict[str, Any]:
         with tempfile.TemporaryFile("w+") as said:
             process = _start(command, said)
             try:
@@ -72,18 +87,18 @@ class Bench:
         return figures
 
     @contextlib.contextmanager
-    def _served(self, row: NetRow, loop: str) -> Iterator[tuple[int, str, Path]]:
-        """Process id and address of a running server, and the file it complains into."""
+    def _served(self, command: list[Any]) -> Iterator[Running]:
+        """A server that has said where it listens; it is killed in the end."""
         errors = self.folder / "errors"
         with errors.open("w") as said:
-            process = _start(self._server_command(row, loop), said)
+            process = _start(command, said)
         try:
             assert process.stdout
             address = process.stdout.readline().strip()
             if not address:
                 status = process.wait(PROCESS_TIMEOUT_S)
                 raise MeasurementFailed(_last_line(errors.read_text(), status))
-            yield process.pid, address, errors
+            yield Running(process.pid, address, errors)
         finally:
             process.send_signal(signal.SIGKILL)
             process.communicate()
@@ -95,14 +110,17 @@ class Bench:
             socket = self.folder / "socket"
             socket.unlink(missing_ok=True)
             at = f"unix:{socket}"
-        if row.server in programs:
-            own = [self.binary, "spawn", *row.bare]
-            of_loop = [sys.executable, HERE / "net_server.py", loop, row.server]
-            return [*(own if loop == BARE else of_loop), *row.load, *pinned]
         if loop == BARE:
             return [self.binary, "serve", "--at", at, *self._completed(row.bare), *pinned]
         command = [sys.executable, HERE / "net_server.py", loop, row.server, "--at", at, *pinned]
         return [*command, "--file", self.served_file]
+
+    def _own_command(self, row: NetRow, loop: str, bare: str) -> list[Any]:
+        """A program or a client on the measured core; `bare` is the subcommand of its limit."""
+        if loop == BARE:
+            return [self.binary, bare, *row.bare, "--core", self.server_core]
+        command = [sys.executable, HERE / "net_server.py", loop, row.server, *row.load]
+        return [*command, "--core", self.server_core]
 
     def _duration(self) -> list[Any]:
         return ["--warm-up", self.warm_up_s, "--seconds", self.seconds]

@@ -1,8 +1,8 @@
 """A row of the network tables: its server, the load it is put under, and the list of all rows.
 
-The bench_net_*.py modules declare servers with the `server` decorator, programs that need no load
-with `program`, and rows with `add_row`. A server receives the address to listen at and returns the
-one it got; it does the same work on every loop.
+The bench_net_*.py modules declare servers with the `server` decorator, and what a process repeats
+by itself with `program`, or with `client` if it needs a server. A server receives the address to
+listen at and returns the one it got. All of them do the same work on every loop.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Address(NamedTuple):
 Kept = list[Any]
 Server = Callable[[Address, Kept], Coroutine[Any, Any, Address]]
 Program = Callable[[], Coroutine[Any, Any, None]]
+Client = Callable[[Address], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ class NetRow(Case):
     """One line of the tables."""
 
     server: str
-    """The name of a server, or of a program."""
+    """The name of a server, of a program or of a client."""
     at: str
     """Where the server listens; `unix:` and `file:` are completed by the runner."""
     load: tuple[str, ...]
-    """Arguments of `bench-net load`, or of `bench-net spawn` for a program."""
+    """Arguments of `bench-net load`; of net_server.py for a program or a client."""
     bare: tuple[str, ...]
-    """Arguments of the bare counterpart beside the address."""
+    """Arguments of the bare counterpart: of `serve`, `spawn`, or `load` for a client."""
     bare_limit: float | None
     """The most CPU that Ferrio may use, as a factor of the bare server's, where that is set."""
     by_default: bool
@@ -69,6 +70,7 @@ class NetRow(Case):
 
 servers: dict[str, Server] = {}
 programs: dict[str, Program] = {}
+clients: dict[str, Client] = {}
 _rows: dict[str, NetRow] = {}
 
 
@@ -81,6 +83,12 @@ def server(function: Server) -> Server:
 def program(function: Program) -> Program:
     """Declare one operation that a process repeats by itself, without a load from outside."""
     programs[function.__name__] = function
+    return function
+
+
+def client(function: Client) -> Client:
+    """Declare one operation that a process repeats against a bare echo server on another core."""
+    clients[function.__name__] = function
     return function
 
 
@@ -131,7 +139,7 @@ def bound_address(at: Address, running: asyncio.AbstractServer) -> Address:
 
 def all_net_rows() -> dict[str, NetRow]:
     """Every row by its name, in the order of the tables."""
-    topics = ("streams", "datagrams", "files", "children")
+    topics = ("streams", "clients", "datagrams", "files", "children")
     for topic in topics:
         importlib.import_module(f"bench_net_{topic}")
     return _rows

@@ -1,20 +1,22 @@
 """One server on one loop in a process of its own, pinned to a core; run_net.py starts it.
 
-A server prints the address it listens at and serves until it is killed. A program is repeated for
-`--seconds` after a warm-up, `--at-once` of it together, and its figures are printed as JSON.
+A server prints the address it listens at and serves until it is killed. A program, or a client of
+the server at `--at`, is repeated for `--seconds` after a warm-up, `--at-once` of it together, and
+its figures are printed as JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import os
 from pathlib import Path
 
 import bench_net_files
 from loops import loop_factory
-from net_rows import Address, Kept, Program, all_net_rows, programs, servers
+from net_rows import Address, Kept, Program, all_net_rows, clients, programs, servers
 from rows import Stopwatch
 
 
@@ -35,8 +37,7 @@ async def repeat(body: Program, at_once: int, seconds: float) -> int:
     return count
 
 
-async def measure_program(name: str, options: argparse.Namespace) -> None:
-    body = programs[name]
+async def measure(body: Program, options: argparse.Namespace) -> None:
     await repeat(body, options.at_once, options.warm_up)
     watch = Stopwatch()
     count = await repeat(body, options.at_once, options.seconds)
@@ -59,7 +60,6 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--warm-up", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=0.5)
-    parser.add_argument("--program", help="not used: a program knows what it starts")
     options = parser.parse_args()
     all_net_rows()
     if options.core is not None:
@@ -68,7 +68,9 @@ def main() -> None:
         bench_net_files.served.append(options.file)
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         if options.server in programs:
-            runner.run(measure_program(options.server, options))
+            runner.run(measure(programs[options.server], options))
+        elif options.server in clients:
+            runner.run(measure(functools.partial(clients[options.server], options.at), options))
         else:
             runner.run(serve(options.server, options.at))
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import net_tables
 from environment import available_loops, describe, names
 from loops import LOOP_NAMES
-from net_process import BARE, BENCH_NET, Bench, MeasurementFailed, bench
+from net_process import BARE, BENCH_NET, HERE, Bench, MeasurementFailed, bench
 from net_rows import NetRow, all_net_rows
 from net_tables import NetMeasurement
 from readme_block import write_block
@@ -131,7 +132,12 @@ def report(results: Results, rows: list[NetRow], options: argparse.Namespace) ->
     if options.json:
         options.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
     if options.write_readme:
-        write_block("run_net.py", text)
+        write_block("run_net.py", f"{text}\n\nMemory:\n\n{memory_table(options)}")
+
+
+def memory_table(options: argparse.Namespace) -> str:
+    command = [sys.executable, HERE / "memory_net.py", "--bench-net", options.bench_net]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def exit_status(results: Results) -> int:

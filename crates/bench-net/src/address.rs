@@ -1,7 +1,7 @@
 //! Addresses as the bench writes them, and the sockets made from them. Relies on rustix::net.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
@@ -12,10 +12,6 @@ use crate::Outcome;
 
 /// As long as asyncio's servers of the bench ask for, so that no connect waits for a SYN sent again.
 const BACKLOG: i32 = 4096;
-/// One source address of 127.0.0.0/8 for so many connections. Under churn their ports stay in
-/// TIME_WAIT for a minute, and where most of a range is taken `bind` is long in finding a free one.
-const CONNECTIONS_PER_SOURCE: u64 = 2048;
-
 /// Where a server listens. Printed and parsed as `tcp:127.0.0.1:8000`, `udp:...`, `unix:/path`.
 #[derive(Clone, Debug)]
 pub(crate) enum Address {
@@ -30,13 +26,12 @@ impl Address {
         matches!(self, Self::Udp(_))
     }
 
-    /// A non-blocking socket that is connected to the address. `number` tells connections apart:
-    /// it chooses the source address, so that local ports last.
-    pub(crate) fn connect(&self, number: u64) -> Outcome<OwnedFd> {
+    /// A non-blocking socket that is connected to the address. Without a `bind` of ours the kernel
+    /// takes a local port again after a second of TIME_WAIT (`net.ipv4.tcp_tw_reuse` of 2).
+    pub(crate) fn connect(&self) -> Outcome<OwnedFd> {
         let socket = self.socket(SocketFlags::CLOEXEC)?;
         match self {
             Self::Tcp(peer) => {
-                net::bind(&socket, &SocketAddrV4::new(source(number), 0))?;
                 sockopt::set_tcp_nodelay(&socket, true)?;
                 net::connect(&socket, peer)?;
             }
@@ -84,13 +79,6 @@ impl Address {
         };
         Ok(net::socket_with(family, kind, flags, None)?)
     }
-}
-
-/// 127.x.y.1 and following, in turn; neighbouring process ids give different x and y.
-fn source(number: u64) -> Ipv4Addr {
-    let process = std::process::id();
-    let turn = (number / CONNECTIONS_PER_SOURCE % 250) as u8;
-    Ipv4Addr::new(127, 1 + (process / 250 % 250) as u8, (process % 250) as u8, turn + 1)
 }
 
 impl FromStr for Address {

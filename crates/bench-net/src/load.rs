@@ -11,7 +11,7 @@ use std::fs;
 
 use crate::address::Address;
 use crate::arguments::Arguments;
-use crate::clock::{SECOND_NS, now_ns, seconds_to_ns, timespec};
+use crate::clock::{SECOND_NS, now_ns, own_cpu_ns, seconds_to_ns, timespec};
 use crate::latency::Latencies;
 use crate::payload::Payload;
 use crate::readiness::Readiness;
@@ -33,14 +33,17 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     load.latencies = Latencies::new();
     load.lost = 0;
     let cpu_before_ns = server.when_idle()?;
+    let own_before_ns = own_cpu_ns();
     let wall_ns = load.phase(seconds_to_ns(arguments.required("seconds")?))?;
+    let own_ns = own_cpu_ns() - own_before_ns;
     let cpu_ns = server.when_idle()? - cpu_before_ns;
     say(&format!(
-        "{{\"requests\": {}, \"wall_s\": {}, \"server_cpu_s\": {}, \"lost\": {}, \
-         \"latency_us\": {}}}",
+        "{{\"requests\": {}, \"wall_s\": {}, \"server_cpu_s\": {}, \"own_cpu_s\": {}, \
+         \"lost\": {}, \"latency_us\": {}}}",
         load.latencies.count(),
         wall_ns as f64 / 1e9,
         cpu_ns as f64 / 1e9,
+        own_ns as f64 / 1e9,
         load.lost,
         load.latencies.as_json()
     ))?;
@@ -55,8 +58,6 @@ struct Load {
     readiness: Readiness,
     /// By token; all `Some` but for `--churn` outside a phase.
     slots: Vec<Option<Slot>>,
-    /// How many connections have been made.
-    connected: u64,
     /// How many requests have been begun.
     begun: u64,
     latencies: Latencies,
@@ -75,7 +76,6 @@ impl Load {
             payload: Payload::new(arguments.required("size")?, reply),
             readiness: Readiness::new()?,
             slots: (0..connections).map(|_| None).collect(),
-            connected: 0,
             begun: 0,
             latencies: Latencies::new(),
             lost: 0,
@@ -116,8 +116,7 @@ impl Load {
     }
 
     fn connect(&mut self, token: usize) -> Outcome {
-        let socket = self.address.connect(self.connected)?;
-        self.connected += 1;
+        let socket = self.address.connect()?;
         let is_datagram = self.address.is_datagram();
         self.slots[token] = Some(Slot::new(socket, token, is_datagram, &self.readiness)?);
         Ok(())

@@ -31,7 +31,7 @@ const USAGE: &str = "\
 usage: bench-net load --to ADDRESS --connections N --size BYTES --seconds S [--warm-up S]
                       [--reply FILE] [--churn] [--watch PID] [--core N]
        bench-net serve --at ADDRESS [--file FILE] [--core N]
-       bench-net hold --to ADDRESS --connections N [--core N]
+       bench-net hold --to ADDRESS --connections N [--size BYTES] [--core N]
        bench-net spawn --program FILE --seconds S --at-once N [--piped] [--core N]
 ADDRESS is tcp:127.0.0.1:PORT, udp:127.0.0.1:PORT or unix:PATH; port 0 asks for a free one.";
 
