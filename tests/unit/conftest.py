@@ -1,6 +1,7 @@
 """Fixtures of the unit tests: the engine under test, a fresh loop, and comparison with stock."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import os
@@ -176,6 +177,18 @@ def tcp_pair():
     yield connect
     for sock in made:
         sock.close()
+
+
+@pytest.fixture
+def silent_address():
+    """The address of a listening TCP socket that answers no one: its queue is full."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(2):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+        yield full.getsockname()
 
 
 @pytest.fixture
