@@ -42,7 +42,7 @@ def shown(value):
     if not isinstance(value, str):
         return value
     value = re.sub(r"<_?(?:Selector|Unix)?(\w+Transport)\b", r"<\1", value)
-    value = re.sub(r"\bfd=\d+", "fd=N", value)
+    value = re.sub(r"\b(fd=|File descriptor )\d+", r"\1N", value)
     value = re.sub(r"\bpid[= ]\d+", "pid=N", value)
     value = re.sub(r"('(?:127|::)[\w.:]*', )\d+", r"\1PORT", value)
     return re.sub(r" at 0x[0-9a-f]+", "", value)
