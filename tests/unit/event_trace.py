@@ -38,13 +38,15 @@ def shown(value):
     if isinstance(value, asyncio.BaseTransport):
         return "the transport"
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return bytes(value)
+        value = bytes(value)  # one of six bytes is a name that the kernel gave, see unix(7)
+        return "THE PEER" if re.fullmatch(rb"\0[0-9a-f]{5}", value) else value
     if not isinstance(value, str):
         return value
     value = re.sub(r"<_?(?:Selector|Unix)?(\w+Transport)\b", r"<\1", value)
     value = re.sub(r"\b(fd=|File descriptor )\d+", r"\1N", value)
     value = re.sub(r"\bpid[= ]\d+", "pid=N", value)
     value = re.sub(r"('(?:127|::)[\w.:]*', )\d+", r"\1PORT", value)
+    value = re.sub(r"^(Exception in callback) .*", r"\1", value, flags=re.DOTALL)
     return re.sub(r" at 0x[0-9a-f]+", "", value)
 
 
@@ -94,6 +96,20 @@ class Trace:
         near, far = socket.socketpair()
         far.setblocking(False)
         transport, _ = await self.loop.create_connection(lambda: protocol, sock=near)
+        return transport, far
+
+    async def connect_datagrams(self, protocol):
+        """Connect the datagram protocol to one end of a pair; return as `connect` does.
+
+        Both have abstract names: CPython sends without an address only where a peer has a name.
+        """
+        near, far = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+        near.bind("")
+        far.bind("")
+        near.connect(far.getsockname())
+        far.connect(near.getsockname())
+        far.setblocking(False)
+        transport, _ = await self.loop.create_datagram_endpoint(lambda: protocol, sock=near)
         return transport, far
 
     async def pair(self, left, right):
@@ -176,8 +192,9 @@ def noted_logs(trace):
         logger.propagate = True
 
 
-def traced(scenario):
-    """The function `(loop, engine)` that runs `scenario(trace)` and returns its events."""
+def traced(scenario, turns=True):
+    """The function `(loop, engine)` that runs `scenario(trace)` and returns its events; with
+    `turns=False` all of one turn."""
 
     def run(loop, engine):
         trace = Trace(loop)
@@ -192,7 +209,7 @@ def traced(scenario):
             if not str(warning.message).startswith("unclosed <socket.socket"):
                 trace.note("warned", warning.category.__name__, str(warning.message))
         trace.note("returned", result)
-        return trace.events
+        return trace.events if turns else [(0, *event) for _, *event in trace.events]
 
     return run
 
