@@ -10,9 +10,11 @@
 //! | [`timers`] | deadline heap with lazy cancel |
 //! | [`wake`] | the wake flag, the only thing here that two threads share besides [`reactor::Poller`] |
 //! | [`reactor`] | epoll, its wake-up, and the table of who waits for which fd |
+//! | [`numeric_address`] | what getaddrinfo answers for an address in numbers |
 //! | [`turn`] | how long one turn of the loop may sleep; the clock |
 #![forbid(unsafe_code)]
 
+pub mod numeric_address;
 pub mod reactor;
 pub mod ready;
 pub mod timers;
