@@ -118,6 +118,14 @@ class EventLoop:
     def remove_signal_handler(self, sig: int) -> bool: ...
     def _live_tasks(self) -> list[Task[Any]]: ...
 
+    # Names
+    def _addrinfo_in_place(
+        self, host: object, port: object, family: int, kind: int, proto: int, flags: int, /
+    ) -> list[Any] | None: ...
+    def _ipaddr_info(
+        self, address: object, family: int, kind: int, proto: int, /
+    ) -> tuple[Any, ...] | None: ...
+
 # loop._selector: what asyncio's inherited code asks of a selector.
 @final
 class EpollSelector:

@@ -358,6 +358,17 @@ async def current_tasks(loop, count):
         asyncio.all_tasks()
 
 
+@scenario
+async def numeric_names(loop, count):
+    for number in range(count // 20):
+        port = 1000 + number  # no small number: an object of its own
+        await loop.getaddrinfo("127.0.0.1", port)
+        await loop.getaddrinfo(b"2001:DB8::1", str(port), type=socket.SOCK_STREAM)
+        with contextlib.suppress(socket.gaierror):
+            await loop.getaddrinfo("::1", port, family=socket.AF_INET)
+        await loop._ensure_resolved(("::1", port, SENTINEL), loop=loop)
+
+
 def measure():
     """What is alive now, after full collections."""
     for _ in range(3):

@@ -63,6 +63,21 @@ impl<'a, 'py> Arguments<'a, 'py> {
         self.positional
     }
 
+    /// Exactly `N` arguments, all positional, for methods that only Ferrio's own code calls.
+    ///
+    /// # Errors
+    /// TypeError when there are more or fewer, or named ones.
+    #[inline]
+    pub fn exactly<const N: usize>(&self) -> PyResult<[&'a Bound<'py, PyAny>; N]> {
+        match <&[*mut ffi::PyObject; N]>::try_from(self.items) {
+            Ok(items) if self.positional == N => Ok(items.each_ref().map(|item| {
+                // SAFETY: the call in progress keeps its arguments alive.
+                unsafe { Bound::ref_from_ptr(self.py, item) }
+            })),
+            _ => Err(PyTypeError::new_err(format!("expected {N} positional arguments"))),
+        }
+    }
+
     /// The positional arguments from `first` on, as a tuple.
     #[inline]
     pub fn rest(&self, first: usize) -> PyResult<Bound<'py, PyTuple>> {

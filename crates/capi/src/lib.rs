@@ -7,6 +7,7 @@
 
 pub mod addresses;
 pub mod arguments;
+pub mod audit;
 pub mod base_fields;
 pub mod bound_function;
 pub mod call;

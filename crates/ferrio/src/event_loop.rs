@@ -9,6 +9,7 @@ pub mod make;
 pub mod overrides;
 pub mod pymethods;
 pub mod ready_queue;
+pub mod resolve;
 pub mod run;
 pub mod selector;
 pub mod signals;

@@ -1,6 +1,8 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
-//! to high: names, errors, handles, loop_state, futures, tasks, event_loop; each uses lower ones only.
+//! to high: names, errors, handles, loop_state, futures, tasks, dns, event_loop; each uses lower ones
+//! only.
 
+mod dns;
 mod errors;
 mod event_loop;
 mod futures;
@@ -60,6 +62,7 @@ mod _ferrio {
         #[cfg(Py_3_14)]
         crate::handles::thread_safe::create(py, crate::event_loop::call::cancel_thread_safe)?;
         crate::event_loop::hot_methods::install(py)?;
+        crate::event_loop::resolve::install(py)?;
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
         crate::tasks::sleep::create(py)?;
