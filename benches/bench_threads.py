@@ -49,7 +49,13 @@ async def to_thread(count: int) -> None:
         await asyncio.to_thread(int)
 
 
-@row('getaddrinfo("127.0.0.1")', count=2_000, operation="one look-up", repeatable=False)
+@row(
+    'getaddrinfo("127.0.0.1")',
+    count=2_000,
+    operation="one look-up",
+    repeatable=False,
+    uvloop_goal=25,
+)
 async def getaddrinfo(count: int) -> None:
     loop = asyncio.get_running_loop()
     for _ in range(count):
