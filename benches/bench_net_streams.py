@@ -202,6 +202,7 @@ for api in ("protocol", "streams"):
         at="unix:",
         load=echo_load(100, KIB),
     )
+for api in ("protocol", "streams"):
     add_row(
         f"churn_{api}",
         f"churn, {APIS[api]}, 50 at once, 1 KiB",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,7 @@ class Bench:
     load_core: int
     warm_up_s: float
     seconds: float
+    nice: int
 
     @property
     def served_file(self) -> Path:
@@ -72,7 +74,7 @@ class Bench:
 
     def _figures(self, command: list[Any], errors: Path | None = None) -> dict[str, Any]:
         with tempfile.TemporaryFile("w+") as said:
-            process = _start(command, said)
+            process = self._start(command, said)
             try:
                 printed, _ = process.communicate(timeout=PROCESS_TIMEOUT_S)
             except subprocess.TimeoutExpired:
@@ -91,7 +93,7 @@ class Bench:
         """A server that has said where it listens; it is killed in the end."""
         errors = self.folder / "errors"
         with errors.open("w") as said:
-            process = _start(command, said)
+            process = self._start(command, said)
         try:
             assert process.stdout
             address = process.stdout.readline().strip()
@@ -102,6 +104,25 @@ class Bench:
         finally:
             process.send_signal(signal.SIGKILL)
             process.communicate()
+
+    def _start(self, command: list[Any], errors: IO[str]) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            env=plain_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=bool(self.nice),
+        )
+        if self.nice:
+            # A session is a group of its own for the scheduler, and groups have the share that
+            # their own nice value gives them (sched(7), "The autogroup feature").
+            os.setpriority(os.PRIO_PROCESS, process.pid, self.nice)
+            autogroup = Path(f"/proc/{process.pid}/autogroup")
+            if autogroup.exists():
+                autogroup.write_text(str(self.nice))
+        return process
 
     def _server_command(self, row: NetRow, loop: str) -> list[Any]:
         pinned = ["--core", self.server_core]
@@ -138,17 +159,6 @@ def bench(binary: Path, **places: Any) -> Iterator[Bench]:
         made = Bench(binary=binary, folder=Path(name), **places)
         made.served_file.write_bytes(bytes(index * index % 251 for index in range(FILE_SIZE)))
         yield made
-
-
-def _start(command: list[Any], errors: IO[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(word) for word in command],
-        env=plain_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-    )
 
 
 def _last_line(text: str, status: int) -> str:

@@ -19,16 +19,20 @@ class NetMeasurement(Measurement):
     latency_us: dict[str, float] = field(default_factory=dict)
     lost: int = 0
     """Datagrams that had no answer within half a second."""
+    wait_s: float | None = None
+    """How long the server was ready to run while others had its core, where that is known."""
 
 
 def heading(results: Results) -> str:
     """What ran where: the line without which the figures mean nothing."""
     about = results.environment
     versions = ", ".join(f"{name} {version}" for name, version in about["loops"].items())
+    disturbed = f"{_disturbance(results):.0%}"
     return (
         f"{about['date']}: {about['python']} on {about['cpu']}, {about['cores']} cores, server on "
         f"core {about['server_core']}, load on core {about['load_core']}; {versions}; "
-        f"{about['rounds']} rounds of {about['seconds']} s, loops interleaved."
+        f"{about['rounds']} rounds of {about['seconds']} s, loops interleaved; other "
+        f"processes held the server's core for {disturbed} of the time that it wanted it."
     )
 
 
@@ -79,6 +83,14 @@ def verdict(results: Results, rows: list[NetRow]) -> str:
 
 def failure_line(row: str, loop: str, message: str) -> str:
     return f"fails: {row} on {loop}: {message}"
+
+
+def _disturbance(results: Results) -> float:
+    """How far to trust the run: an undisturbed one has next to nothing here."""
+    taken = [one for one in results.measurements if isinstance(one, NetMeasurement)]
+    known = [(one.wait_s, one.cpu_s) for one in taken if one.wait_s is not None]
+    waited = sum(wait for wait, _ in known)
+    return waited / (waited + sum(cpu for _, cpu in known)) if known else 0.0
 
 
 def _with_losses(results: Results) -> list[NetMeasurement]:

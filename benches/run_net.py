@@ -36,6 +36,7 @@ def main() -> int:
         "rounds": options.rounds,
         "seconds": options.seconds,
         "warm_up_s": options.warm_up,
+        "nice": options.nice,
     }
     results = Results(about, rows, [BARE, *options.loops])
     with bench(
@@ -44,6 +45,7 @@ def main() -> int:
         load_core=options.load_core,
         warm_up_s=options.warm_up,
         seconds=options.seconds,
+        nice=options.nice,
     ) as made:
         for round_number in range(options.rounds):
             print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr, flush=True)
@@ -63,6 +65,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=0.3, help="seconds of load before it")
     parser.add_argument("--server-core", type=int, default=cores[0])
     parser.add_argument("--load-core", type=int, default=cores[-1])
+    parser.add_argument("--nice", type=int, default=0, help="of server and load; -20 needs root")
     parser.add_argument("--bench-net", type=Path, default=BENCH_NET, help="the load generator")
     parser.add_argument("--json", type=Path, help="write every measurement there")
     parser.add_argument("--write-readme", action="store_true", help="put the tables in README.md")
@@ -114,6 +117,7 @@ def run_round(results: Results, rows: list[NetRow], round_number: int, made: Ben
                         wall_s=figures["wall_s"],
                         latency_us=figures["latency_us"],
                         lost=figures["lost"],
+                        wait_s=figures.get("server_wait_s"),
                     )
                 )
 

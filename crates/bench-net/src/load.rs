@@ -32,17 +32,18 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     load.phase(seconds_to_ns(arguments.optional("warm-up")?.unwrap_or(0.0)))?;
     load.latencies = Latencies::new();
     load.lost = 0;
-    let cpu_before_ns = server.when_idle()?;
+    let cpu_before = server.when_idle()?;
     let own_before_ns = own_cpu_ns();
     let wall_ns = load.phase(seconds_to_ns(arguments.required("seconds")?))?;
     let own_ns = own_cpu_ns() - own_before_ns;
-    let cpu_ns = server.when_idle()? - cpu_before_ns;
+    let cpu = server.when_idle()? - cpu_before;
     say(&format!(
-        "{{\"requests\": {}, \"wall_s\": {}, \"server_cpu_s\": {}, \"own_cpu_s\": {}, \
-         \"lost\": {}, \"latency_us\": {}}}",
+        "{{\"requests\": {}, \"wall_s\": {}, \"server_cpu_s\": {}, \
+         \"server_wait_s\": {}, \"own_cpu_s\": {}, \"lost\": {}, \"latency_us\": {}}}",
         load.latencies.count(),
         wall_ns as f64 / 1e9,
-        cpu_ns as f64 / 1e9,
+        cpu.ran_ns as f64 / 1e9,
+        cpu.waited_ns as f64 / 1e9,
         own_ns as f64 / 1e9,
         load.lost,
         load.latencies.as_json()
