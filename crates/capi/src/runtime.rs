@@ -70,3 +70,12 @@ pub unsafe fn without_gil<R>(_py: Python<'_>, body: impl FnOnce() -> R) -> R {
     drop(reattach);
     result
 }
+
+/// A new reference to the object at an address.
+///
+/// # Safety
+/// A live object lies there.
+pub unsafe fn object_at(py: Python<'_>, address: usize) -> Bound<'_, PyAny> {
+    // SAFETY: the caller's promise.
+    unsafe { Bound::from_borrowed_ptr(py, std::ptr::with_exposed_provenance_mut(address)) }
+}

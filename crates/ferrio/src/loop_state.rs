@@ -8,6 +8,9 @@
 //! is dropped after the borrow.
 //! Shutdown: `close` empties the three queues; dropping the loop does the same.
 
+mod item;
+mod watch;
+
 use std::collections::HashMap;
 #[cfg(Py_3_14)]
 use std::ffi::c_void;
@@ -26,25 +29,11 @@ use ferrio_core::wake::{Wake, WakeFlag};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
+pub use item::{Act, CallParts, Item, Watch};
+pub use watch::{Direction, call_act_soon, unwatch, watch_act};
+
 use crate::handles::{self, Timed};
 use crate::{errors, names};
-
-/// One thing that is to be run.
-#[derive(Debug)]
-pub enum Item {
-    /// A Handle, TimerHandle, or anything with a `_run` method.
-    Handle(Ref),
-    /// A native task takes its next step.
-    Step(Ref),
-    /// A native task takes its next step by raising this exception in its coroutine.
-    Throw { task: Ref, exception: Ref },
-    /// A native task takes its next step because this native future is done.
-    Wakeup { task: Ref, future: Ref },
-    /// A done-callback of a native future.
-    Callback { callback: Ref, future: Ref, context: Ref },
-    /// What the heap held is due: a TimerHandle or a native sleep.
-    Due(Ref),
-}
 
 /// The native part of an event loop, the first base of `ferrio.EventLoop`.
 #[pyclass(module = "ferrio._ferrio", name = "EventLoop", subclass, frozen)]
@@ -53,8 +42,11 @@ pub struct EventLoop {
     pub ready: GilCell<Ready<Item>>,
     /// Payloads are TimerHandles and native sleeps.
     pub timers: GilCell<Timers<Ref>>,
-    /// Payloads are Handles.
-    pub interests: GilCell<Interests<Ref>>,
+    pub interests: GilCell<Interests<Watch>>,
+    /// The transports that own descriptors, as addresses: each leaves before it is freed.
+    owners: GilCell<HashMap<RawFd, usize>>,
+    /// Native objects that have something to do before the next poll.
+    pub before_poll: GilCell<Vec<(Ref, BeforePoll)>>,
     /// The objects that watched descriptors were named by, where it was not a number: a closed one is
     /// found by identity. Invariant: `interests` has each of the descriptors.
     pub files: GilCell<HashMap<RawFd, Ref>>,
@@ -116,6 +108,8 @@ impl EventLoop {
             ready: GilCell::new(Ready::new()),
             timers: GilCell::new(Timers::new()),
             interests: GilCell::new(Interests::new()),
+            owners: GilCell::new(HashMap::new()),
+            before_poll: GilCell::new(Vec::new()),
             files: GilCell::new(HashMap::new()),
             poller: GilCell::new(Some(Arc::new(Poller::new()?))),
             events: GilCell::new(None),
@@ -228,6 +222,9 @@ impl EventLoop {
     }
 }
 
+/// What a native object does before the next poll; it reports its errors itself.
+pub type BeforePoll = fn(&Bound<'_, PyAny>);
+
 /// Reads a flag that only attached threads touch.
 #[inline]
 pub fn get(flag: &AtomicBool) -> bool {
@@ -284,7 +281,7 @@ impl EventLoop {
             .inspect(|timers| timers.iter().try_for_each(|(_, timer)| visit.call(timer.as_py())));
         let interests = self.interests.inspect(|interests| {
             interests.iter().try_for_each(|(_, reader, writer)| {
-                reader.into_iter().chain(writer).try_for_each(|handle| visit.call(handle.as_py()))
+                reader.into_iter().chain(writer).try_for_each(|watch| watch.visit(visit))
             })
         });
         let factory = self
@@ -293,7 +290,10 @@ impl EventLoop {
         let files = self
             .files
             .inspect(|files| files.iter().try_for_each(|(_, file)| visit.call(file.as_py())));
-        [items, timers, interests, factory, files].into_iter().flatten().collect()
+        let before_poll = self
+            .before_poll
+            .inspect(|queue| queue.iter().try_for_each(|(object, _)| visit.call(object.as_py())));
+        [items, timers, interests, factory, files, before_poll].into_iter().flatten().collect()
     }
 
     /// Shows what is queued to the collector, because the loop stops and may become garbage.
@@ -325,52 +325,9 @@ impl EventLoop {
         drop(interests);
         let files = std::mem::take(&mut *self.files.borrow_mut(py));
         drop(files);
+        let before_poll = std::mem::take(&mut *self.before_poll.borrow_mut(py));
+        drop(before_poll);
         let factory = self.task_factory.borrow_mut(py).take();
         drop(factory);
-    }
-}
-
-impl Item {
-    /// The object that running the item touches first.
-    #[inline]
-    pub fn target(&self) -> *mut pyo3::ffi::PyObject {
-        match self {
-            Self::Handle(target) | Self::Due(target) | Self::Step(target) => target.as_ptr(),
-            Self::Throw { task, .. } | Self::Wakeup { task, .. } => task.as_ptr(),
-            Self::Callback { callback, .. } => callback.as_ptr(),
-        }
-    }
-
-    /// The same item with references of its own.
-    pub fn duplicate(&self, py: Python<'_>) -> Self {
-        let copy = |reference: &Ref| Ref::new(reference.bind(py));
-        match self {
-            Self::Handle(handle) => Self::Handle(copy(handle)),
-            Self::Step(task) => Self::Step(copy(task)),
-            Self::Throw { task, exception } => {
-                Self::Throw { task: copy(task), exception: copy(exception) }
-            }
-            Self::Wakeup { task, future } => {
-                Self::Wakeup { task: copy(task), future: copy(future) }
-            }
-            Self::Callback { callback, future, context } => Self::Callback {
-                callback: copy(callback),
-                future: copy(future),
-                context: copy(context),
-            },
-            Self::Due(timer) => Self::Due(copy(timer)),
-        }
-    }
-
-    fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let (first, second, third) = match self {
-            Self::Handle(handle) | Self::Due(handle) => (handle, None, None),
-            Self::Step(task) => (task, None, None),
-            Self::Throw { task, exception } => (task, Some(exception), None),
-            Self::Wakeup { task, future } => (task, Some(future), None),
-            Self::Callback { callback, future, context } => (callback, Some(future), Some(context)),
-        };
-        visit.call(first.as_py())?;
-        second.into_iter().chain(third).try_for_each(|reference| visit.call(reference.as_py()))
     }
 }

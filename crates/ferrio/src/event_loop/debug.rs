@@ -171,6 +171,10 @@ pub fn handle_of<'py>(slf: &Bound<'py, EventLoop>, item: Item) -> PyResult<Bound
             let context = task.call_method0(intern!(py, "get_context"))?;
             (wrapper::wakeup_callable(&task)?, PyTuple::new(py, [future.into_bound(py)])?, context)
         }
+        Item::Act { object, context, act } => {
+            let (callback, args) = (act.parts)(&object.into_bound(py))?;
+            (callback, args, context.into_bound(py))
+        }
         Item::Callback { callback, future, context } => {
             let args = PyTuple::new(py, [future.into_bound(py)])?;
             (callback.into_bound(py), args, context.into_bound(py))

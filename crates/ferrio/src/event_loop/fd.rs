@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use ferrio_capi::method::Object;
 use ferrio_capi::{Ref, runtime};
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyTuple};
@@ -13,31 +13,22 @@ use super::call;
 use super::lifecycle::inherited;
 use crate::errors;
 use crate::handles;
-use crate::loop_state::{EventLoop, get};
+use crate::loop_state::{Direction, EventLoop, Item, Watch, get};
 use crate::names;
 
-/// Which readiness is watched.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Direction {
-    Read,
-    Write,
+/// The inherited method that registers with the selector that somebody put into `_selector`.
+fn add_method(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Read => "_add_reader",
+        Direction::Write => "_add_writer",
+    }
 }
 
-impl Direction {
-    /// The inherited method that registers with the selector that somebody put into `_selector`.
-    fn add_method(self) -> &'static str {
-        match self {
-            Self::Read => "_add_reader",
-            Self::Write => "_add_writer",
-        }
-    }
-
-    /// The inherited method that undoes it.
-    fn remove_method(self) -> &'static str {
-        match self {
-            Self::Read => "_remove_reader",
-            Self::Write => "_remove_writer",
-        }
+/// The inherited method that undoes it.
+fn remove_method(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Read => "_remove_reader",
+        Direction::Write => "_remove_writer",
     }
 }
 
@@ -55,26 +46,16 @@ pub fn add<'py>(
     if get(&native.selector_replaced) {
         let mut all = vec![file.clone(), callback.clone()];
         all.extend(args.iter());
-        return inherited(slf)?.call_method1(direction.add_method(), PyTuple::new(py, all)?);
+        return inherited(slf)?.call_method1(add_method(direction), PyTuple::new(py, all)?);
     }
     let handle = call::make_handle(slf, callback, args, None)?;
     ferrio_capi::class::track(&handle);
     let handle = handle.into_any();
     let fd = descriptor(slf, file)?.ok_or_else(too_large)?;
-    let (replaced, first) = {
-        let poller = native.poller.borrow_mut(py).clone();
-        let poller = poller.ok_or_else(|| PyRuntimeError::new_err("Event loop is closed"))?;
-        let mut interests = native.interests.borrow_mut(py);
-        let first = interests.events_of(fd.as_raw_fd()).is_none();
-        let kept = Ref::new(handle.clone());
-        let replaced = match direction {
-            Direction::Read => interests.set_reader(&poller, fd, kept),
-            Direction::Write => interests.set_writer(&poller, fd, kept),
-        };
-        (replaced, first)
-    };
-    drop_lost(slf, fd.as_raw_fd());
-    cancel(py, replaced.map_err(|error| errors::os_error(py, &error))?)?;
+    let first = native.interests.borrow_mut(py).events_of(fd.as_raw_fd()).is_none();
+    let watch = Watch::Handle(Ref::new(handle.clone()));
+    let replaced = native.set_watch(py, direction, fd, watch)?;
+    cancel(py, replaced)?;
     if first && !file.is_instance_of::<PyInt>() {
         let named = Ref::new(file.clone());
         let old = native.files.borrow_mut(py).insert(fd.as_raw_fd(), named);
@@ -95,47 +76,21 @@ pub fn remove(
         return Ok(false);
     }
     if get(&native.selector_replaced) {
-        return inherited(slf)?.call_method1(direction.remove_method(), (file,))?.extract();
+        return inherited(slf)?.call_method1(remove_method(direction), (file,))?.extract();
     }
     let Some(fd) = descriptor(slf, file)? else {
         return Ok(false);
     };
-    let removed = {
-        let poller = native.poller.borrow_mut(py).clone();
-        let Some(poller) = poller else {
-            return Ok(false);
-        };
-        let mut interests = native.interests.borrow_mut(py);
-        match direction {
-            Direction::Read => interests.remove_reader(&poller, fd),
-            Direction::Write => interests.remove_writer(&poller, fd),
-        }
-    };
-    drop_lost(slf, fd.as_raw_fd());
+    let removed = native.remove_watch(py, direction, fd);
     let removed = removed.map_err(|error| errors::os_error(py, &error))?;
     let found = removed.is_some();
     cancel(py, removed)?;
     Ok(found)
 }
 
-/// Handles whose descriptor the kernel has forgotten are dropped outside of the table's borrow, and so
-/// is the object that named `fd` when nobody waits for it any more.
-fn drop_lost(slf: &Bound<'_, EventLoop>, fd: RawFd) {
-    let (py, native) = (slf.py(), slf.get());
-    let (lost, watched) = {
-        let mut interests = native.interests.borrow_mut(py);
-        (interests.take_lost(), interests.events_of(fd).is_some())
-    };
-    drop(lost);
-    let forgotten = {
-        let mut files = native.files.borrow_mut(py);
-        if watched { None } else { files.remove(&fd) }
-    };
-    drop(forgotten);
-}
-
-fn cancel(py: Python<'_>, handle: Option<Ref>) -> PyResult<()> {
-    let Some(handle) = handle else { return Ok(()) };
+/// Cancels the handle that waited. A native object that did knows that it no longer does.
+fn cancel(py: Python<'_>, watch: Option<Watch>) -> PyResult<()> {
+    let Some(Watch::Handle(handle)) = watch else { return Ok(()) };
     let handle = handle.into_bound(py);
     match handles::as_handle(&handle) {
         Some(handle) => call::cancel_handle(handle).map(drop),
@@ -188,17 +143,19 @@ pub fn dispatch(
     let py = slf.py();
     let (reader, writer) = {
         let interests = slf.get().interests.borrow_mut(py);
-        let bind = |handle: &Ref| handle.bind(py);
-        let reader = if readable { interests.reader(fd).map(bind) } else { None };
-        let writer = if writable { interests.writer(fd).map(bind) } else { None };
+        let item = |watch: &Watch| watch.item(py);
+        let reader = if readable { interests.reader(fd).map(item) } else { None };
+        let writer = if writable { interests.writer(fd).map(item) } else { None };
         (reader, writer)
     };
-    for (direction, handle) in [(Direction::Read, reader), (Direction::Write, writer)] {
-        let Some(handle) = handle else { continue };
-        if is_cancelled(&handle)? {
+    for (direction, item) in [(Direction::Read, reader), (Direction::Write, writer)] {
+        let Some(item) = item else { continue };
+        if let Item::Handle(handle) = &item
+            && is_cancelled(&handle.bind(py))?
+        {
             remove(slf, direction, fd.into_pyobject(py)?.as_any())?;
         } else {
-            slf.get().push(py, crate::loop_state::Item::Handle(Ref::new(handle)));
+            slf.get().push(py, item);
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::ready_queue::ReadyQueue;
 use super::{call, debug, fd, lifecycle, overrides, run, signals};
-use crate::loop_state::{EventLoop, get, set};
+use crate::loop_state::{Direction, EventLoop, get, set};
 
 #[pymethods]
 impl EventLoop {
@@ -91,7 +91,7 @@ impl EventLoop {
         callback: &Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        fd::add(slf, fd::Direction::Read, fd, callback, args)
+        fd::add(slf, Direction::Read, fd, callback, args)
     }
 
     #[pyo3(signature = (fd, callback, *args))]
@@ -101,15 +101,15 @@ impl EventLoop {
         callback: &Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        fd::add(slf, fd::Direction::Write, fd, callback, args)
+        fd::add(slf, Direction::Write, fd, callback, args)
     }
 
     fn _remove_reader(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
-        fd::remove(slf, fd::Direction::Read, fd)
+        fd::remove(slf, Direction::Read, fd)
     }
 
     fn _remove_writer(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
-        fd::remove(slf, fd::Direction::Write, fd)
+        fd::remove(slf, Direction::Write, fd)
     }
 
     fn _add_callback(slf: &Bound<'_, Self>, handle: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -15,7 +15,7 @@ use super::{call, debug, fd, overrides};
 use crate::errors;
 use crate::futures::{AsFuture, methods as futures};
 use crate::handles::{self, AnyHandle, Timed};
-use crate::loop_state::{EventLoop, Item, get, set};
+use crate::loop_state::{Act, EventLoop, Item, get, set};
 use crate::names;
 use crate::tasks::step::{self, Resume};
 use crate::tasks::{Task, current, sleep};
@@ -29,6 +29,7 @@ pub fn until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     loop {
         if get(&slf.get().run_once_overridden) {
             slf.call_method0(intern!(slf.py(), "_run_once"))?;
+            slf.get().run_before_poll(slf.py());
         } else {
             turn(slf)?;
         }
@@ -64,7 +65,9 @@ pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     if next_when.is_some() {
         queue_due_timers(slf, call::now(slf)? + CLOCK_RESOLUTION);
     }
-    run_batch(slf)
+    let outcome = run_batch(slf);
+    native.run_before_poll(py);
+    outcome
 }
 
 /// Since 3.13 a NaN timeout reaches the selector, which rounds it up to an integer.
@@ -234,6 +237,15 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
                 Err(error) => report_callback(slf, error, &callback, &future, context),
             }
         }
+        Item::Act { object, context, act } => {
+            current::settle(slf)?;
+            let (object, context) = (object.into_bound(py), context.into_bound(py));
+            let called = context::run_in(&context, || (act.run)(&object, &context));
+            match called.and_then(|result| result) {
+                Ok(()) => Ok(()),
+                Err(error) => report_act(slf, error, act, &object, context),
+            }
+        }
         Item::Due(timer) => run_timer(slf, &timer.into_bound(py)),
     }
 }
@@ -383,6 +395,22 @@ fn report_callback<'py>(
     let args = PyTuple::new(py, [future])?;
     let handle = call::make_handle(slf, callback, args.clone(), Some(context))?;
     report(slf, error, handle.as_any(), Some((callback, args.as_any())))
+}
+
+#[cold]
+fn report_act<'py>(
+    slf: &Bound<'py, EventLoop>,
+    error: PyErr,
+    act: &'static Act,
+    object: &Bound<'py, PyAny>,
+    context: Bound<'py, PyAny>,
+) -> PyResult<()> {
+    if errors::leaves_the_loop(slf.py(), &error) {
+        return Err(error);
+    }
+    let (callback, args) = (act.parts)(object)?;
+    let handle = call::make_handle(slf, &callback, args.clone(), Some(context))?;
+    report(slf, error, handle.as_any(), Some((&callback, args.as_any())))
 }
 
 #[cold]

@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::run;
+use super::{debug, run};
 use crate::errors;
-use crate::loop_state::EventLoop;
+use crate::loop_state::{EventLoop, Watch};
 use crate::names;
 
 /// A selector over a loop's interests. Its name is the one that asyncio logs.
@@ -126,6 +126,7 @@ impl EpollSelector {
             }
             Some(_) => Timeout::Zero,
         };
+        self.event_loop.get().run_before_poll(py);
         let mut ready = Vec::new();
         for event in run::wait(py, self.event_loop.get(), timeout)? {
             let mask =
@@ -168,8 +169,9 @@ impl EpollSelector {
     ) -> PyResult<()> {
         let native = self.event_loop.get();
         let (reader, writer) = data.unwrap_or((None, None));
-        let reader = reader.filter(|_| events & EVENT_READ != 0).map(Ref::new);
-        let writer = writer.filter(|_| events & EVENT_WRITE != 0).map(Ref::new);
+        let watch = |handle| Watch::Handle(Ref::new(handle));
+        let reader = reader.filter(|_| events & EVENT_READ != 0).map(watch);
+        let writer = writer.filter(|_| events & EVENT_WRITE != 0).map(watch);
         let poller = native.poller.borrow_mut(py).clone();
         let (Some(poller), Some(source)) = (poller, runtime::borrow_fd(fd)) else {
             return Err(errors::loop_closed());
@@ -199,9 +201,12 @@ impl EpollSelector {
             if interests.events_of(fd).is_none() {
                 return Ok(None);
             }
-            let bind = |handle: &Ref| handle.bind(py);
-            (interests.reader(fd).map(bind), interests.writer(fd).map(bind))
+            let item = |watch: &Watch| watch.item(py);
+            (interests.reader(fd).map(item), interests.writer(fd).map(item))
         };
+        let event_loop = self.event_loop.bind(py);
+        let handle = |item| debug::handle_of(event_loop, item);
+        let (reader, writer) = (reader.map(handle).transpose()?, writer.map(handle).transpose()?);
         let mut events = 0;
         if reader.is_some() {
             events |= EVENT_READ;

@@ -1,0 +1,218 @@
+//! Watching descriptors for native objects and for handles, and the descriptors that transports own.
+//! Relies on the loop's table of interests, whose payloads are released outside of its borrow.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use ferrio_capi::{Ref, context, runtime};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::item::{Act, Item, Watch};
+use super::{BeforePoll, EventLoop, as_native, call_soon, get};
+use crate::errors;
+
+/// Which readiness is watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    Read,
+    Write,
+}
+
+impl EventLoop {
+    /// Watches a descriptor; returns who did so before.
+    ///
+    /// # Errors
+    /// RuntimeError when the loop is closed, OSError from epoll: then nobody watches it any more.
+    pub fn set_watch(
+        &self,
+        py: Python<'_>,
+        direction: Direction,
+        fd: BorrowedFd<'_>,
+        watch: Watch,
+    ) -> PyResult<Option<Watch>> {
+        let Some(poller) = self.poller.borrow_mut(py).clone() else {
+            return Err(errors::loop_closed());
+        };
+        let replaced = {
+            let mut interests = self.interests.borrow_mut(py);
+            match direction {
+                Direction::Read => interests.set_reader(&poller, fd, watch),
+                Direction::Write => interests.set_writer(&poller, fd, watch),
+            }
+        };
+        self.drop_lost(py, fd.as_raw_fd());
+        replaced.map_err(|error| errors::os_error(py, &error))
+    }
+
+    /// Stops watching a descriptor; returns who did.
+    ///
+    /// # Errors
+    /// OSError from epoll: then nobody watches it any more.
+    pub fn remove_watch(
+        &self,
+        py: Python<'_>,
+        direction: Direction,
+        fd: BorrowedFd<'_>,
+    ) -> io::Result<Option<Watch>> {
+        let Some(poller) = self.poller.borrow_mut(py).clone() else {
+            return Ok(None);
+        };
+        let removed = {
+            let mut interests = self.interests.borrow_mut(py);
+            match direction {
+                Direction::Read => interests.remove_reader(&poller, fd),
+                Direction::Write => interests.remove_writer(&poller, fd),
+            }
+        };
+        self.drop_lost(py, fd.as_raw_fd());
+        removed
+    }
+
+    /// Watches whose descriptor the kernel has forgotten are dropped outside of the table's borrow, and
+    /// so is the object that named `fd` when nobody waits for it any more.
+    fn drop_lost(&self, py: Python<'_>, fd: RawFd) {
+        let (lost, watched) = {
+            let mut interests = self.interests.borrow_mut(py);
+            (interests.take_lost(), interests.events_of(fd).is_some())
+        };
+        drop(lost);
+        let forgotten = {
+            let mut files = self.files.borrow_mut(py);
+            if watched || files.is_empty() { None } else { files.remove(&fd) }
+        };
+        drop(forgotten);
+    }
+
+    /// Notes that a transport owns a descriptor, so that no reader is added beside it.
+    pub fn own_fd(&self, fd: RawFd, transport: &Bound<'_, PyAny>) {
+        self.owners.borrow_mut(transport.py()).insert(fd, transport.as_ptr() as usize);
+    }
+
+    /// The transport at `address` no longer owns a descriptor.
+    pub fn disown_fd(&self, py: Python<'_>, fd: RawFd, address: usize) {
+        let mut owners = self.owners.borrow_mut(py);
+        if owners.get(&fd) == Some(&address) {
+            owners.remove(&fd);
+        }
+    }
+
+    /// The transport that owns a descriptor.
+    pub fn owner_of_fd<'py>(&self, py: Python<'py>, fd: RawFd) -> Option<Bound<'py, PyAny>> {
+        let address = *self.owners.borrow_mut(py).get(&fd)?;
+        // SAFETY: whoever calls `own_fd` calls `disown_fd` before the object is freed.
+        Some(unsafe { runtime::object_at(py, address) })
+    }
+
+    /// Has `act` called with `object` when the batch that runs now has ended.
+    pub fn call_before_poll(&self, object: &Bound<'_, PyAny>, act: BeforePoll) {
+        self.before_poll.borrow_mut(object.py()).push((Ref::new(object.clone()), act));
+    }
+
+    /// Calls what [`EventLoop::call_before_poll`] has noted.
+    #[inline]
+    pub fn run_before_poll(&self, py: Python<'_>) {
+        while !self.before_poll.borrow_mut(py).is_empty() {
+            let queue = std::mem::take(&mut *self.before_poll.borrow_mut(py));
+            for (object, act) in queue {
+                act(&object.into_bound(py));
+            }
+        }
+    }
+
+    /// Whether native objects may wait for descriptors without a handle: nobody put a selector of
+    /// their own into `_selector`, and debug mode wants no handle.
+    fn takes_watches(&self) -> bool {
+        !(get(&self.selector_replaced) || get(&self.debug) || get(&self.closed))
+    }
+}
+
+/// `loop._add_reader(fd, act of object)` or its sister. Returns the context of the registration, which
+/// the act is called with. CPython: BaseSelectorEventLoop._add_reader
+pub fn watch_act<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    direction: Direction,
+    fd: BorrowedFd<'_>,
+    object: &Bound<'py, PyAny>,
+    act: &'static Act,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    if !event_loop.get().takes_watches() {
+        return watch_through_python(event_loop, direction, fd, object, act);
+    }
+    let context = context::copy_current(py)?;
+    let watch =
+        Watch::Act { object: Ref::new(object.clone()), context: Ref::new(context.clone()), act };
+    let replaced = event_loop.get().set_watch(py, direction, fd, watch)?;
+    if let Some(Watch::Handle(handle)) = replaced {
+        handle.into_bound(py).call_method0(intern!(py, "cancel"))?;
+    }
+    Ok(context)
+}
+
+#[cold]
+fn watch_through_python<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    direction: Direction,
+    fd: BorrowedFd<'_>,
+    object: &Bound<'py, PyAny>,
+    act: &'static Act,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    let name = match direction {
+        Direction::Read => intern!(py, "_add_reader"),
+        Direction::Write => intern!(py, "_add_writer"),
+    };
+    let (callback, args) = (act.parts)(object)?;
+    let mut all = vec![fd.as_raw_fd().into_pyobject(py)?.into_any(), callback];
+    all.extend(args.iter());
+    let handle = event_loop.call_method1(name, PyTuple::new(py, all)?)?;
+    match handle.is_none() {
+        // The inherited method returns its handle; a replaced one need not.
+        true => context::copy_current(py),
+        false => handle.getattr(intern!(py, "_context")),
+    }
+}
+
+/// `loop._remove_reader(fd)` or its sister, for what [`watch_act`] registered.
+pub fn unwatch(
+    event_loop: &Bound<'_, EventLoop>,
+    direction: Direction,
+    fd: BorrowedFd<'_>,
+) -> PyResult<()> {
+    let py = event_loop.py();
+    if get(&event_loop.get().selector_replaced) {
+        let name = match direction {
+            Direction::Read => intern!(py, "_remove_reader"),
+            Direction::Write => intern!(py, "_remove_writer"),
+        };
+        return event_loop.call_method1(name, (fd.as_raw_fd(),)).map(drop);
+    }
+    let removed = event_loop.get().remove_watch(py, direction, fd);
+    match removed.map_err(|error| errors::os_error(py, &error))? {
+        Some(Watch::Handle(handle)) => {
+            handle.into_bound(py).call_method0(intern!(py, "cancel")).map(drop)
+        }
+        Some(Watch::Act { .. }) | None => Ok(()),
+    }
+}
+
+/// `loop.call_soon(act of object)`, without a handle where nobody looks.
+#[inline]
+pub fn call_act_soon<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    object: &Bound<'py, PyAny>,
+    act: &'static Act,
+) -> PyResult<()> {
+    let py = event_loop.py();
+    let context = context::copy_current(py)?;
+    if let Some(native) = as_native(event_loop).filter(|native| native.get().takes_items()) {
+        let (object, context) = (Ref::new(object.clone()), Ref::new(context));
+        native.get().push(py, Item::Act { object, context, act });
+        return Ok(());
+    }
+    let (callback, args) = (act.parts)(object)?;
+    let args: Vec<_> = args.iter().collect();
+    call_soon(event_loop, &callback, &args.iter().collect::<Vec<_>>(), &context)
+}
