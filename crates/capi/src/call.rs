@@ -40,6 +40,33 @@ pub fn call_one<'py>(
     }
 }
 
+/// `object.name(*args)`, without making a bound method; `name` is interned.
+#[inline]
+pub fn call_method<'py, const N: usize>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    args: [&Bound<'py, PyAny>; N],
+) -> PyResult<Bound<'py, PyAny>> {
+    const MOST: usize = 4;
+    const { assert!(N < MOST) };
+    let mut stack = [std::ptr::null_mut(); MOST];
+    stack[0] = object.as_ptr();
+    for (place, arg) in stack[1..].iter_mut().zip(args) {
+        *place = arg.as_ptr();
+    }
+    // SAFETY: the object and N live arguments; CPython may use the first element during the call (the
+    // offset flag), as it is an argument of the method.
+    unsafe {
+        let result = ffi::PyObject_VectorcallMethod(
+            name.as_ptr(),
+            stack.as_ptr(),
+            (N + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+            std::ptr::null_mut(),
+        );
+        Bound::from_owned_ptr_or_err(object.py(), result)
+    }
+}
+
 /// `object.name(arg, context=context)`; `keywords` is the interned tuple `("context",)`.
 pub fn call_method_in_context<'py>(
     object: &Bound<'py, PyAny>,

@@ -30,6 +30,8 @@ pub struct Class<C> {
     type_object: AtomicPtr<ffi::PyTypeObject>,
     /// Bytes from an instance's start to its state.
     state_offset: AtomicUsize,
+    /// Bytes of an exact instance.
+    size: AtomicUsize,
     /// Invariant: memory of exact instances, untracked, never finalized, owning nothing.
     free: GilCell<Vec<FreeMemory>>,
     marker: PhantomData<fn() -> C>,
@@ -46,6 +48,7 @@ impl<C: NativeClass> Class<C> {
         Self {
             type_object: AtomicPtr::new(std::ptr::null_mut()),
             state_offset: AtomicUsize::new(0),
+            size: AtomicUsize::new(0),
             free: GilCell::new(Vec::new()),
             marker: PhantomData,
         }
@@ -92,7 +95,7 @@ impl<C: NativeClass> Class<C> {
 
     fn alloc_fresh(&self) -> *mut ffi::PyObject {
         let header = size_of::<ffi::PyObject>();
-        let body = self.state_offset.load(Ordering::Relaxed) + size_of::<C::State>() - header;
+        let body = self.size.load(Ordering::Relaxed) - header;
         // SAFETY: a ready heap type of that basic size; the header is initialised, the body and the
         // tracking are ours to do before anybody else sees the object.
         unsafe {
@@ -111,10 +114,12 @@ impl<C: NativeClass> Class<C> {
     /// `object` came off the free list.
     unsafe fn revive(&self, object: *mut ffi::PyObject) -> *mut ffi::PyObject {
         let offset = self.state_offset.load(Ordering::Relaxed);
-        // SAFETY: exact instances hold a State at the offset; zero is its empty value. PyObject_Init
-        // restores the header (and the type's reference); the GC head was left untracked.
+        let size = self.size.load(Ordering::Relaxed);
+        // SAFETY: exact instances hold a State at the offset, and behind it at most a dict and a list of
+        // weak references; zero is the empty value of each. PyObject_Init restores the header (and the
+        // type's reference); the GC head was left untracked.
         unsafe {
-            object.cast::<u8>().add(offset).write_bytes(0, size_of::<C::State>());
+            object.cast::<u8>().add(offset).write_bytes(0, size - offset);
             ffi::PyObject_Init(object, self.type_ptr());
             if C::TRACKED {
                 ffi::PyObject_GC_Track(object.cast());
@@ -162,7 +167,9 @@ impl<C: NativeClass> Class<C> {
         let offset = usize::try_from(base_size)
             .map_err(|_| PyRuntimeError::new_err("the base class has no fixed size"))?
             .next_multiple_of(size_of::<usize>());
-        let size = c_int::try_from(offset + size_of::<C::State>())
+        let dict_offset = (offset + size_of::<C::State>()).next_multiple_of(size_of::<usize>());
+        let end = if C::OPEN { dict_offset + 2 * size_of::<usize>() } else { dict_offset };
+        let size = c_int::try_from(end)
             .map_err(|_| PyRuntimeError::new_err("the base class is too large"))?;
         let mut slots = vec![
             slot(ffi::Py_tp_new, new::<C> as *mut c_void),
@@ -171,6 +178,9 @@ impl<C: NativeClass> Class<C> {
             slot(ffi::Py_tp_clear, clear::<C> as *mut c_void),
         ];
         slots.extend(extra);
+        if C::OPEN {
+            slots.push(slot(ffi::Py_tp_members, offset_members(dict_offset)));
+        }
         slots.push(slot(0, std::ptr::null_mut()));
         let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
         let mut spec = ffi::PyType_Spec {
@@ -182,6 +192,7 @@ impl<C: NativeClass> Class<C> {
         };
         let bases = PyTuple::new(py, [base])?;
         self.state_offset.store(offset, Ordering::Relaxed);
+        self.size.store(end, Ordering::Relaxed);
         // SAFETY: the spec and its slots live through the call; names and tables are 'static.
         let made = unsafe {
             Bound::from_owned_ptr_or_err(
@@ -225,6 +236,25 @@ pub fn track_if_shared<C: NativeClass>(object: &Bound<'_, C>) {
 #[must_use]
 pub fn slot(id: c_int, function: *mut c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot: id, pfunc: function }
+}
+
+/// The members by which CPython finds the dict and the list of weak references of an instance. Leaked:
+/// types live as long as the process.
+fn offset_members(dict_offset: usize) -> *mut c_void {
+    let member = |name: &'static CStr, offset: usize| ffi::PyMemberDef {
+        name: name.as_ptr(),
+        type_code: ffi::Py_T_PYSSIZET,
+        offset: offset as ffi::Py_ssize_t,
+        flags: ffi::Py_READONLY,
+        doc: std::ptr::null(),
+    };
+    let members = vec![
+        member(c"__dictoffset__", dict_offset),
+        member(c"__weaklistoffset__", dict_offset + size_of::<usize>()),
+        // SAFETY: all-zero is the sentinel that ends a PyMemberDef table.
+        unsafe { std::mem::zeroed() },
+    ];
+    members.leak().as_mut_ptr().cast()
 }
 
 unsafe extern "C" fn new<C: NativeClass>(

@@ -10,6 +10,7 @@ pub mod arguments;
 pub mod audit;
 pub mod base_fields;
 pub mod bound_function;
+pub mod buffer;
 pub mod call;
 pub mod class;
 pub mod context;

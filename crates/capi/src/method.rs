@@ -146,6 +146,14 @@ impl Members {
         self
     }
 
+    /// `__dict__`, for a class whose instances are open (`NativeClass::OPEN`).
+    #[must_use]
+    pub fn instance_dict(mut self) -> Self {
+        let (get, set) = (ffi::PyObject_GenericGetDict, ffi::PyObject_GenericSetDict);
+        self.getset.push(property(c"__dict__", get, Some(set)));
+        self
+    }
+
     /// A read-only property.
     #[must_use]
     pub fn get<C: NativeClass, F>(mut self, name: &'static CStr, _f: F) -> Self

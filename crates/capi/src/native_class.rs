@@ -37,6 +37,10 @@ pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
     /// How many freed instances are kept for reuse.
     const KEPT: usize;
 
+    /// Whether instances take assigned attributes and weak references, for a base that gives neither.
+    /// They cost two words.
+    const OPEN: bool = false;
+
     /// The class's static record.
     fn class() -> &'static Class<Self>;
 

@@ -11,12 +11,16 @@
 //! | [`wake`] | the wake flag, the only thing here that two threads share besides [`reactor::Poller`] |
 //! | [`reactor`] | epoll, its wake-up, and the table of who waits for which fd |
 //! | [`numeric_address`] | what getaddrinfo answers for an address in numbers |
+//! | [`write_buf`] | what a transport has still to send |
+//! | [`stream_socket`] | the system calls of a stream socket |
 //! | [`turn`] | how long one turn of the loop may sleep; the clock |
 #![forbid(unsafe_code)]
 
 pub mod numeric_address;
 pub mod reactor;
 pub mod ready;
+pub mod stream_socket;
 pub mod timers;
 pub mod turn;
 pub mod wake;
+pub mod write_buf;

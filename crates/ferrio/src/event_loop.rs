@@ -1,7 +1,8 @@
 //! What a user sees of the loop: `pymethods` is its table of contents, the topics lie beside it.
 
 pub mod call;
-pub mod debug;
+pub mod connect;
+mod debug;
 pub mod fd;
 pub mod hot_methods;
 pub mod lifecycle;
@@ -13,3 +14,4 @@ pub mod resolve;
 pub mod run;
 pub mod selector;
 pub mod signals;
+mod transports_by_fd;

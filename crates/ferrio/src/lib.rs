@@ -1,6 +1,6 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
-//! to high: names, errors, handles, loop_state, futures, tasks, dns, event_loop; each uses lower ones
-//! only.
+//! to high: names, errors, handles, loop_state, futures, tasks, transports, dns, event_loop; each uses
+//! lower ones only.
 
 mod dns;
 mod errors;
@@ -10,6 +10,7 @@ mod handles;
 mod loop_state;
 mod names;
 mod tasks;
+mod transports;
 
 use pyo3::prelude::*;
 
@@ -66,6 +67,7 @@ mod _ferrio {
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
         crate::tasks::sleep::create(py)?;
+        crate::transports::stream::create(py)?;
         module.setattr("_panic", PANIC.bind(module.as_any())?)?;
         module.add("Handle", crate::handles::Handle::type_object(py))?;
         module.add("TimerHandle", crate::handles::TimerHandle::type_object(py))?;

@@ -9,6 +9,7 @@
 //! Shutdown: `close` empties the three queues; dropping the loop does the same.
 
 mod item;
+mod owners;
 mod watch;
 
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ use ferrio_core::wake::{Wake, WakeFlag};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
-pub use item::{Act, CallParts, Item, Watch};
+pub use item::{Act, Item, Watch};
 pub use watch::{Direction, call_act_soon, unwatch, watch_act};
 
 use crate::handles::{self, Timed};
@@ -43,8 +44,8 @@ pub struct EventLoop {
     /// Payloads are TimerHandles and native sleeps.
     pub timers: GilCell<Timers<Ref>>,
     pub interests: GilCell<Interests<Watch>>,
-    /// The transports that own descriptors, as addresses: each leaves before it is freed.
-    owners: GilCell<HashMap<RawFd, usize>>,
+    /// The transports that own descriptors.
+    owners: GilCell<HashMap<RawFd, owners::Owner>>,
     /// Native objects that have something to do before the next poll.
     pub before_poll: GilCell<Vec<(Ref, BeforePoll)>>,
     /// The objects that watched descriptors were named by, where it was not a number: a closed one is
@@ -54,6 +55,10 @@ pub struct EventLoop {
     pub poller: GilCell<Option<Arc<Poller>>>,
     /// The buffer that the next poll fills; taken out while a poll is under way.
     pub events: GilCell<Option<Events>>,
+    /// Memory that transports read into.
+    pub scratch: GilCell<Vec<u8>>,
+    /// Turns that have begun, from 1 on: a number for each turn.
+    turns: AtomicU32,
     /// Turns since the last poll.
     pub skipped_turns: AtomicU32,
     /// `add_signal_handler` is in use: signals arrive through the loop's own descriptor.
@@ -113,6 +118,8 @@ impl EventLoop {
             files: GilCell::new(HashMap::new()),
             poller: GilCell::new(Some(Arc::new(Poller::new()?))),
             events: GilCell::new(None),
+            scratch: GilCell::new(Vec::new()),
+            turns: AtomicU32::new(0),
             skipped_turns: AtomicU32::new(0),
             handles_signals: AtomicBool::new(false),
             task_factory: GilCell::new(None),
@@ -151,6 +158,18 @@ impl EventLoop {
         self.thread.store(thread.unwrap_or(0), Ordering::Relaxed);
         #[cfg(Py_3_14)]
         self.task_list.store(std::ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// The number of the turn that runs; it repeats after four thousand million turns.
+    #[inline]
+    pub fn turn(&self) -> u32 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// A turn begins.
+    #[inline]
+    pub fn begin_turn(&self) {
+        self.turns.store(self.turn().wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Queues an item behind everything that is ready.

@@ -88,6 +88,12 @@ imported! {
     SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
     FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
     SELECTOR_KEY = "selectors"."SelectorKey";
+    TRANSPORT = "asyncio.transports"."Transport";
+    TRANSPORT_SOCKET = "asyncio.trsock"."TransportSocket";
+    BUFFERED_PROTOCOL = "asyncio.protocols"."BufferedProtocol";
+    SENDFILE_MODE = "asyncio.constants"."_SendfileMode";
+    SSL_PROTOCOL = "asyncio.sslproto"."SSLProtocol";
+    STOCK_SOCKET = "socket"."socket";
 }
 
 /// A module of asyncio, for names that programs and tests replace in it: looked up at each use.

@@ -9,8 +9,10 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::ready_queue::ReadyQueue;
-use super::{call, debug, fd, lifecycle, overrides, run, signals};
+use super::transports_by_fd::TransportsByFd;
+use super::{call, connect, debug, fd, lifecycle, overrides, run, signals};
 use crate::loop_state::{Direction, EventLoop, get, set};
+use crate::transports::stream::Parts;
 
 #[pymethods]
 impl EventLoop {
@@ -127,6 +129,43 @@ impl EventLoop {
 
     fn _timer_handle_cancelled(slf: &Bound<'_, Self>, handle: &Bound<'_, PyAny>) {
         call::timer_handle_cancelled(slf, handle);
+    }
+
+    #[pyo3(signature = (sock, protocol, waiter=None, *, extra=None, server=None))]
+    fn _make_socket_transport<'py>(
+        slf: &Bound<'py, Self>,
+        sock: Bound<'py, PyAny>,
+        protocol: Bound<'py, PyAny>,
+        waiter: Option<Bound<'py, PyAny>>,
+        extra: Option<Bound<'py, PyDict>>,
+        server: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        connect::make_socket_transport(slf, Parts { sock, protocol, waiter, extra, server })
+    }
+
+    #[pyo3(signature = (rawsock, protocol, sslcontext, waiter=None, *, extra=None, server=None, **ssl))]
+    fn _make_ssl_transport<'py>(
+        slf: &Bound<'py, Self>,
+        rawsock: Bound<'py, PyAny>,
+        protocol: Bound<'py, PyAny>,
+        sslcontext: Bound<'py, PyAny>,
+        waiter: Option<Bound<'py, PyAny>>,
+        extra: Option<Bound<'py, PyDict>>,
+        server: Option<Bound<'py, PyAny>>,
+        ssl: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let parts = Parts { sock: rawsock, protocol, waiter, extra, server };
+        connect::make_ssl_transport(slf, parts, &sslcontext, ssl)
+    }
+
+    #[getter]
+    fn _transports(slf: &Bound<'_, Self>) -> TransportsByFd {
+        TransportsByFd::new(slf)
+    }
+
+    #[setter(_transports)]
+    fn assign_transports(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        debug::refuse_queue("_transports", value)
     }
 
     /// The unfinished native tasks of this loop.

@@ -44,6 +44,7 @@ pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     overrides::refresh(slf)?;
     let py = slf.py();
     let native = slf.get();
+    native.begin_turn();
     let next_when = {
         let mut timers = native.timers.borrow_mut(py);
         timers.begin_turn();

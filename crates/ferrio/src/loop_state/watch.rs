@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use ferrio_capi::{Ref, context, runtime};
+use ferrio_capi::{Ref, context};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -83,26 +83,6 @@ impl EventLoop {
             if watched || files.is_empty() { None } else { files.remove(&fd) }
         };
         drop(forgotten);
-    }
-
-    /// Notes that a transport owns a descriptor, so that no reader is added beside it.
-    pub fn own_fd(&self, fd: RawFd, transport: &Bound<'_, PyAny>) {
-        self.owners.borrow_mut(transport.py()).insert(fd, transport.as_ptr() as usize);
-    }
-
-    /// The transport at `address` no longer owns a descriptor.
-    pub fn disown_fd(&self, py: Python<'_>, fd: RawFd, address: usize) {
-        let mut owners = self.owners.borrow_mut(py);
-        if owners.get(&fd) == Some(&address) {
-            owners.remove(&fd);
-        }
-    }
-
-    /// The transport that owns a descriptor.
-    pub fn owner_of_fd<'py>(&self, py: Python<'py>, fd: RawFd) -> Option<Bound<'py, PyAny>> {
-        let address = *self.owners.borrow_mut(py).get(&fd)?;
-        // SAFETY: whoever calls `own_fd` calls `disown_fd` before the object is freed.
-        Some(unsafe { runtime::object_at(py, address) })
     }
 
     /// Has `act` called with `object` when the batch that runs now has ended.

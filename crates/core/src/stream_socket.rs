@@ -1,0 +1,85 @@
+//! System calls on a connected stream socket that does not block. An interrupted call is made again:
+//! no signal handler of Python runs in between, and the caller looks for signals in its turn.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+
+use rustix::io::Errno;
+use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+
+/// Receives into `buf`; 0 at the end of the stream. recv(2)
+///
+/// # Errors
+/// As the system call; `WouldBlock` when nothing is there.
+#[inline]
+pub fn recv(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match net::recv(fd, &mut *buf, RecvFlags::empty()) {
+            Err(Errno::INTR) => {}
+            outcome => return Ok(outcome.map(|(count, _)| count)?),
+        }
+    }
+}
+
+/// [`recv`] into memory that holds nothing yet; so many bytes of it are written.
+///
+/// # Errors
+/// As [`recv`].
+#[inline]
+pub fn recv_uninit(fd: BorrowedFd<'_>, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    loop {
+        match net::recv(fd, &mut *buf, RecvFlags::empty()) {
+            Err(Errno::INTR) => {}
+            outcome => return Ok(outcome.map(|((filled, _), _)| filled.len())?),
+        }
+    }
+}
+
+/// Sends what fits. send(2)
+///
+/// # Errors
+/// As the system call; `WouldBlock` when nothing fits.
+#[inline]
+pub fn send(fd: BorrowedFd<'_>, buf: &[u8]) -> io::Result<usize> {
+    loop {
+        match net::send(fd, buf, SendFlags::empty()) {
+            Err(Errno::INTR) => {}
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+/// Sends what fits of several pieces. sendmsg(2)
+///
+/// # Errors
+/// As [`send`].
+pub fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    let mut control = SendAncillaryBuffer::default();
+    loop {
+        match net::sendmsg(fd, pieces, &mut control, SendFlags::empty()) {
+            Err(Errno::INTR) => {}
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+/// Ends the sending direction. shutdown(2)
+///
+/// # Errors
+/// As the system call.
+pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(net::shutdown(fd, Shutdown::Write)?)
+}
+
+/// Has small writes sent without waiting for acknowledgements (TCP_NODELAY); a socket that is not TCP
+/// over IP refuses, which is the caller's to prevent.
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn set_nodelay(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(sockopt::set_tcp_nodelay(fd, true)?)
+}
+
+/// Pieces that one [`send_vectored`] takes. IOV_MAX of the kernel's limits.h
+pub const MOST_PIECES: usize = 1024;

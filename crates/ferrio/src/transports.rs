@@ -1,0 +1,3 @@
+//! Native transports, each a subclass of the class of `asyncio.transports` that it stands for.
+
+pub mod stream;

@@ -1,0 +1,122 @@
+//! From a connected socket to a transport. CPython: _SelectorSocketTransport.__init__
+
+use ferrio_core::stream_socket;
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::{STREAM_TRANSPORT, StreamTransport, flow, reading};
+use crate::futures;
+use crate::loop_state::{Act, EventLoop, call_act_soon};
+use crate::names::{self, none};
+use ferrio_capi::StateOf;
+use ferrio_capi::call::call_method;
+
+/// What a transport is made of.
+#[derive(Debug)]
+pub struct Parts<'py> {
+    /// A connected socket that does not block; the transport owns it from now on.
+    pub sock: Bound<'py, PyAny>,
+    pub protocol: Bound<'py, PyAny>,
+    /// A future to resolve when connection_made() was called.
+    pub waiter: Option<Bound<'py, PyAny>>,
+    /// The dict that `get_extra_info` answers from; more is added to it.
+    pub extra: Option<Bound<'py, PyDict>>,
+    pub server: Option<Bound<'py, PyAny>>,
+}
+
+/// A transport over `parts.sock`. connection_made() and the start of reading are scheduled.
+///
+/// # Errors
+/// What the socket's methods, and `server._attach`, raise.
+pub fn new<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    parts: Parts<'py>,
+) -> PyResult<Bound<'py, StreamTransport>> {
+    let py = event_loop.py();
+    let Parts { sock, protocol, waiter, extra, server } = parts;
+    let extra = extra.unwrap_or_else(|| PyDict::new(py));
+    fill_extra(&extra, &sock)?;
+    let fd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
+    let this = STREAM_TRANSPORT.alloc(py)?;
+    let state = this.state();
+    state.event_loop.set(event_loop.clone());
+    state.extra.set(extra);
+    state.fd.set(fd);
+    flow::set_protocol(&this, protocol)?;
+    state.sock.set(sock.clone());
+    if let Some(server) = server.filter(|server| !server.is_none()) {
+        state.server.set(server.clone());
+        call_method(&server, intern!(py, "_attach"), [this.as_any()])?;
+    }
+    event_loop.get().own_fd(fd, this.as_any());
+    set_nodelay(&this, &sock)?;
+    call_act_soon(event_loop.as_any(), this.as_any(), &CONNECTION_MADE)?;
+    call_act_soon(event_loop.as_any(), this.as_any(), &reading::START)?;
+    if let Some(waiter) = waiter.filter(|waiter| !waiter.is_none()) {
+        call_act_soon(event_loop.as_any(), &waiter, &RESOLVE)?;
+    }
+    Ok(this)
+}
+
+/// CPython: _SelectorTransport.__init__
+fn fill_extra(extra: &Bound<'_, PyDict>, sock: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = extra.py();
+    let or_none = |answer: PyResult<_>| match answer {
+        Err(error) if error.is_instance_of::<PyOSError>(py) => Ok(none(py)),
+        answer => answer,
+    };
+    extra.set_item(intern!(py, "socket"), names::TRANSPORT_SOCKET.get(py)?.call1((sock,))?)?;
+    let sockname = or_none(sock.call_method0(intern!(py, "getsockname")))?;
+    extra.set_item(intern!(py, "sockname"), sockname)?;
+    let peername = intern!(py, "peername");
+    if !extra.contains(peername)? {
+        extra.set_item(peername, or_none(sock.call_method0(intern!(py, "getpeername")))?)?;
+    }
+    Ok(())
+}
+
+/// CPython: base_events._set_nodelay. A socket of protocol TCP is one of IP and a stream.
+fn set_nodelay(this: &Bound<'_, StreamTransport>, sock: &Bound<'_, PyAny>) -> PyResult<()> {
+    const IPPROTO_TCP: i32 = 6;
+    let py = this.py();
+    if sock.getattr(intern!(py, "proto"))?.extract::<i32>()? != IPPROTO_TCP {
+        return Ok(());
+    }
+    let outcome = stream_socket::set_nodelay(this.state().descriptor()?);
+    outcome.map_err(|error| crate::errors::os_error(py, &error))
+}
+
+/// connection_made() of the protocol.
+static CONNECTION_MADE: Act = Act {
+    run: |object, _| {
+        let this = object.cast::<StreamTransport>()?;
+        let Some(protocol) = this.state().protocol.get(object.py()) else { return Ok(()) };
+        call_method(&protocol, intern!(object.py(), "connection_made"), [object]).map(drop)
+    },
+    parts: |object| {
+        let py = object.py();
+        let protocol = object.getattr(intern!(py, "_protocol"))?;
+        let callback = protocol.getattr(intern!(py, "connection_made"))?;
+        Ok((callback, (object,).into_pyobject(py)?))
+    },
+};
+
+/// The future that waits for connection_made() has its result.
+static RESOLVE: Act = Act {
+    run: |waiter, _| match futures::methods::as_exact(waiter) {
+        Some(future) => {
+            futures::AsFuture::as_future(future).set_result_unless_cancelled(none(waiter.py()))
+        }
+        None => {
+            let function = names::SET_RESULT_UNLESS_CANCELLED.get(waiter.py())?;
+            function.call1((waiter, none(waiter.py()))).map(drop)
+        }
+    },
+    parts: |waiter| {
+        let py = waiter.py();
+        let function = names::SET_RESULT_UNLESS_CANCELLED.get(py)?.clone();
+        Ok((function, (waiter, none(py)).into_pyobject(py)?))
+    },
+};

@@ -1,0 +1,225 @@
+//! Reading: from readiness to data_received(). CPython: _SelectorSocketTransport._read_ready
+
+use std::io;
+
+use ferrio_capi::StateOf;
+use ferrio_capi::buffer::{Buffer, NewBytes};
+use ferrio_capi::call::call_method;
+use ferrio_core::stream_socket;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::{StreamTransport, closing};
+use crate::loop_state::{Act, Direction, unwatch, watch_act};
+use crate::{errors, names};
+
+/// `max_size`: bytes that one read takes at most. CPython: _SelectorTransport.max_size
+pub const MAX_SIZE: usize = 256 * 1024;
+
+/// Reads of this size and more go straight into a bytes object.
+const MUCH: usize = 64 * 1024;
+
+/// The socket can be read.
+static READ: Act = Act {
+    run: |object, context| {
+        let this = object.cast::<StreamTransport>()?;
+        if !this.state().reader.is(context) {
+            return Ok(());
+        }
+        ready(this)
+    },
+    parts: |object| {
+        let py = object.py();
+        Ok((object.getattr(intern!(py, "_read_ready"))?, ().into_pyobject(py)?))
+    },
+};
+
+/// Reading begins, when connection_made() has been called.
+pub static START: Act = Act {
+    run: |object, _| start(object.cast::<StreamTransport>()?),
+    parts: |object| {
+        let py = object.py();
+        let callback = object.getattr(intern!(py, "_add_reader"))?;
+        let reader = object.getattr(intern!(py, "_read_ready"))?;
+        let fd = object.getattr(intern!(py, "_sock_fd"))?;
+        Ok((callback, (fd, reader).into_pyobject(py)?))
+    },
+};
+
+/// `_add_reader`.
+pub fn start(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if state.closing.get() || state.paused.get() {
+        return Ok(());
+    }
+    let event_loop = state.native_loop(this.py())?;
+    let fd = state.descriptor()?;
+    let context = watch_act(&event_loop, Direction::Read, fd, this.as_any(), &READ)?;
+    state.reader.set(context);
+    Ok(())
+}
+
+/// `loop._remove_reader(fd)`.
+pub fn stop(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    drop(state.reader.take(this.py()));
+    unwatch(&state.native_loop(this.py())?, Direction::Read, state.descriptor()?)
+}
+
+/// `pause_reading`.
+pub fn pause(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if state.closing.get() || state.paused.get() {
+        return Ok(());
+    }
+    state.paused.set(true);
+    stop(this)?;
+    closing::log(this, "%r pauses reading")
+}
+
+/// `resume_reading`.
+pub fn resume(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if state.closing.get() || !state.paused.get() {
+        return Ok(());
+    }
+    state.paused.set(false);
+    start(this)?;
+    closing::log(this, "%r resumes reading")
+}
+
+/// `_read_ready`.
+pub fn ready(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    if this.state().conn_lost.get() > 0 {
+        return Ok(());
+    }
+    if this.state().buffered_protocol.get() { fill_buffer(this) } else { receive(this) }
+}
+
+/// CPython: _read_ready__data_received
+fn receive(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let py = this.py();
+    let data = match read(this)? {
+        Ok(data) => data,
+        Err(error) => return read_failed(this, &error),
+    };
+    let Some(data) = data else { return end(this) };
+    let protocol = this.state().protocol.get_or_none(py);
+    match call_method(&protocol, intern!(py, "data_received"), [&data]) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            closing::fatal(this, error, "Fatal error: protocol.data_received() call failed.")
+        }
+    }
+}
+
+type Read<'py> = io::Result<Option<Bound<'py, PyAny>>>;
+
+/// One read: a bytes object, or None at the end. Little is read into memory that all transports share,
+/// and copied once its size is known.
+fn read<'py>(this: &Bound<'py, StreamTransport>) -> PyResult<Read<'py>> {
+    let py = this.py();
+    let state = this.state();
+    let fd = state.descriptor()?;
+    if state.reads_much.get() {
+        let mut space = NewBytes::new(py, MAX_SIZE)?;
+        let count = match stream_socket::recv_uninit(fd, space.space()) {
+            Ok(count) => count,
+            Err(error) => return Ok(Err(error)),
+        };
+        state.reads_much.set(count >= MUCH);
+        if count == 0 {
+            return Ok(Ok(None));
+        }
+        // SAFETY: recv wrote so many bytes.
+        return Ok(Ok(Some(unsafe { space.finish(count) }?)));
+    }
+    let event_loop = state.native_loop(py)?;
+    let mut scratch = event_loop.get().scratch.borrow_mut(py);
+    if scratch.is_empty() {
+        scratch.resize(MAX_SIZE, 0);
+    }
+    Ok(match stream_socket::recv(fd, &mut scratch) {
+        Ok(0) => Ok(None),
+        Ok(count) => {
+            state.reads_much.set(count >= MUCH);
+            Ok(Some(PyBytes::new(py, &scratch[..count]).into_any()))
+        }
+        Err(error) => Err(error),
+    })
+}
+
+fn read_failed(this: &Bound<'_, StreamTransport>, error: &io::Error) -> PyResult<()> {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return Ok(());
+    }
+    let error = errors::os_error(this.py(), error);
+    closing::fatal(this, error, "Fatal read error on socket transport")
+}
+
+/// CPython: _read_ready__get_buffer
+fn fill_buffer(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let py = this.py();
+    let protocol = this.state().protocol.get_or_none(py);
+    let space = match offered(&protocol) {
+        Ok(space) => space,
+        Err(error) => {
+            let message = "Fatal error: protocol.get_buffer() call failed.";
+            return closing::fatal(this, error, message);
+        }
+    };
+    let outcome = Buffer::writable(&space).map(|mut buffer| {
+        // A BufferedProtocol must not resize its buffer before it is told: released at once.
+        stream_socket::recv(this.state().descriptor()?, buffer.as_mut_slice())
+            .map_err(|error| {
+                (error.kind() != io::ErrorKind::WouldBlock).then(|| errors::os_error(py, &error))
+            })
+            .map_or_else(|error| error.map_or(Ok(None), Err), |count| Ok(Some(count)))
+    });
+    let count = match outcome.and_then(|outcome| outcome) {
+        Ok(None) => return Ok(()),
+        Ok(Some(0)) => return end(this),
+        Ok(Some(count)) => count,
+        Err(error) => return closing::fatal(this, error, "Fatal read error on socket transport"),
+    };
+    let count = count.into_pyobject(py)?.into_any();
+    match call_method(&protocol, intern!(py, "buffer_updated"), [&count]) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            closing::fatal(this, error, "Fatal error: protocol.buffer_updated() call failed.")
+        }
+    }
+}
+
+/// What get_buffer() offers.
+fn offered<'py>(protocol: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = protocol.py();
+    let any = (-1_i32).into_pyobject(py)?.into_any();
+    let space = call_method(protocol, intern!(py, "get_buffer"), [&any])?;
+    if space.len()? == 0 {
+        return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
+    }
+    Ok(space)
+}
+
+/// The peer sends no more. CPython: _read_ready__on_eof
+fn end(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let py = this.py();
+    closing::log(this, "%r received EOF")?;
+    let protocol = this.state().protocol.get_or_none(py);
+    let answer = call_method(&protocol, intern!(py, "eof_received"), []);
+    match answer.and_then(|keep_open| keep_open.is_truthy()) {
+        Ok(true) => stop(this),
+        Ok(false) => closing::close(this),
+        Err(error) => {
+            closing::fatal(this, error, "Fatal error: protocol.eof_received() call failed.")
+        }
+    }
+}
+
+/// Whether a loop's log of debug messages is wanted.
+pub fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    names::asyncio_module(py, "log")?.getattr(intern!(py, "logger"))
+}

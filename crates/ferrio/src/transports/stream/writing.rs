@@ -1,0 +1,320 @@
+//! Writing: what fits is sent at once, the rest when the socket has room. Writes of one turn after the
+//! first are gathered and sent together at its end. CPython: _SelectorSocketTransport.write
+
+use std::io::{self, IoSlice};
+
+use ferrio_capi::StateOf;
+use ferrio_capi::buffer::{Buffer, BytesRef};
+use ferrio_core::stream_socket::{self, MOST_PIECES};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+
+use super::{Chunk, StreamTransport, closing, flow, reading};
+use crate::loop_state::{Act, Direction, get, unwatch, watch_act};
+use crate::{errors, names};
+
+/// Writes after the connection was lost that pass in silence.
+/// CPython: constants.LOG_THRESHOLD_FOR_CONNLOST_WRITES
+const SILENT_WRITES: u32 = 5;
+
+/// The socket has room.
+static WRITE: Act = Act {
+    run: |object, context| {
+        let this = object.cast::<StreamTransport>()?;
+        if !this.state().writer.is(context) {
+            return Ok(());
+        }
+        ready(this)
+    },
+    parts: |object| {
+        let py = object.py();
+        Ok((object.getattr(intern!(py, "_write_ready"))?, ().into_pyobject(py)?))
+    },
+};
+
+/// `write`.
+pub fn write<'py>(this: &Bound<'py, StreamTransport>, data: &Bound<'py, PyAny>) -> PyResult<()> {
+    let state = this.state();
+    check_type(data)?;
+    if state.eof.get() {
+        return Err(PyRuntimeError::new_err("Cannot call write() after write_eof()"));
+    }
+    if state.empty_waiter.is_set() {
+        return Err(PyRuntimeError::new_err("unable to write; sendfile is in progress"));
+    }
+    if data.len()? == 0 {
+        return Ok(());
+    }
+    if state.conn_lost.get() > 0 {
+        return refuse(this);
+    }
+    let chunk = match chunk_of(data) {
+        Ok(chunk) => chunk,
+        Err(error) => return closing::fatal(this, error, FATAL),
+    };
+    if state.writer.is_set() || state.deferred.get() {
+        queue(this, chunk, 0);
+        note_second_write(this);
+        return flow::maybe_pause(this);
+    }
+    if defers(this)? {
+        queue(this, chunk, 0);
+        state.deferred.set(true);
+        state.native_loop(this.py())?.get().call_before_poll(this.as_any(), flush_before_poll);
+        return flow::maybe_pause(this);
+    }
+    send_now(this, chunk)
+}
+
+const FATAL: &str = "Fatal write error on socket transport";
+
+/// Sends one chunk at once; what does not fit waits for room.
+fn send_now(this: &Bound<'_, StreamTransport>, chunk: Chunk) -> PyResult<()> {
+    let state = this.state();
+    let sent = match stream_socket::send(state.descriptor()?, chunk.as_ref()) {
+        Ok(sent) => sent,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+        Err(error) => {
+            drop(chunk);
+            return closing::fatal(this, errors::os_error(this.py(), &error), FATAL);
+        }
+    };
+    if sent < chunk.as_ref().len() {
+        start(this)?;
+        queue(this, chunk, sent);
+        return flow::maybe_pause(this);
+    }
+    Ok(())
+}
+
+fn check_type(data: &Bound<'_, PyAny>) -> PyResult<()> {
+    if data.is_instance_of::<PyBytes>()
+        || data.is_instance_of::<PyByteArray>()
+        || data.is_instance_of::<PyMemoryView>()
+    {
+        return Ok(());
+    }
+    let name = data.get_type().name()?;
+    let text = format!("data argument must be a bytes-like object, not {}", name.repr()?);
+    Err(PyTypeError::new_err(text))
+}
+
+/// A write after the connection was lost.
+#[cold]
+fn refuse(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if state.conn_lost.get() >= SILENT_WRITES {
+        reading::logger(this.py())?
+            .call_method1("warning", ("socket.send() raised exception.",))?;
+    }
+    state.conn_lost.set(state.conn_lost.get() + 1);
+    Ok(())
+}
+
+/// The data as something to keep until it is sent. What its owner may change is copied when it has to
+/// wait ([`queue`]).
+fn chunk_of(data: &Bound<'_, PyAny>) -> PyResult<Chunk> {
+    match data.cast_exact::<PyBytes>() {
+        Ok(bytes) => Ok(Chunk::Bytes(BytesRef::new(bytes.clone()))),
+        Err(_) => Buffer::readable(data).map(Chunk::View),
+    }
+}
+
+/// Puts a chunk, of which `sent` bytes are gone, into the buffer.
+fn queue(this: &Bound<'_, StreamTransport>, chunk: Chunk, sent: usize) {
+    let (chunk, sent) = match chunk {
+        Chunk::View(view) if !view.is_readonly() => {
+            (Chunk::Copy(view.as_slice()[sent..].into()), 0)
+        }
+        chunk => (chunk, sent),
+    };
+    let empty = this.state().with_buffer(|buffer| buffer.push(chunk, sent));
+    drop(empty);
+}
+
+/// Whether a write waits for the end of the batch: there was one in this turn, or this transport usually
+/// writes several times. The end of the batch comes only where the loop runs it.
+fn defers(this: &Bound<'_, StreamTransport>) -> PyResult<bool> {
+    let state = this.state();
+    let event_loop = state.native_loop(this.py())?;
+    if !get(&event_loop.get().in_batch) {
+        return Ok(false);
+    }
+    let turn = event_loop.get().turn();
+    if state.sent_in_turn.get() == turn {
+        state.gathers.set(true);
+        return Ok(true);
+    }
+    state.sent_in_turn.set(turn);
+    Ok(state.gathers.get())
+}
+
+fn note_second_write(this: &Bound<'_, StreamTransport>) {
+    this.state().gathers.set(true);
+}
+
+fn flush_before_poll(object: &Bound<'_, PyAny>) {
+    let Ok(this) = object.cast::<StreamTransport>() else { return };
+    if this.state().deferred.get() && this.state().with_buffer(|buffer| buffer.chunks()) == 1 {
+        this.state().gathers.set(false);
+    }
+    if let Err(error) = flush(this) {
+        error.write_unraisable(object.py(), Some(object));
+    }
+}
+
+/// Sends what is deferred, because somebody looks or the batch has ended.
+pub fn flush(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if !state.deferred.replace(false) {
+        return Ok(());
+    }
+    match send_buffer(this)? {
+        Ok(()) if state.buffered() == 0 => Ok(()),
+        Ok(()) => start(this),
+        Err(error) => {
+            discard(this);
+            closing::fatal(this, errors::os_error(this.py(), &error), FATAL)
+        }
+    }
+}
+
+/// Sends what fits of the buffer.
+fn send_buffer(this: &Bound<'_, StreamTransport>) -> PyResult<io::Result<()>> {
+    let state = this.state();
+    let fd = state.descriptor()?;
+    let mut done = Vec::new();
+    let outcome = state.with_buffer(|buffer| {
+        let sent = if buffer.chunks() == 1 {
+            stream_socket::send(fd, buffer.first())
+        } else {
+            let mut pieces = Vec::<IoSlice<'_>>::with_capacity(buffer.chunks().min(MOST_PIECES));
+            buffer.slices(&mut pieces, MOST_PIECES);
+            stream_socket::send_vectored(fd, &pieces)
+        };
+        sent.map(|count| buffer.advance(count, &mut done))
+    });
+    drop(done);
+    Ok(match outcome {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        outcome => outcome,
+    })
+}
+
+/// Waits for room in the socket.
+fn start(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    let event_loop = state.native_loop(this.py())?;
+    let fd = state.descriptor()?;
+    let context = watch_act(&event_loop, Direction::Write, fd, this.as_any(), &WRITE)?;
+    state.writer.set(context);
+    Ok(())
+}
+
+/// `loop._remove_writer(fd)`.
+pub fn stop(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if state.writer.take(this.py()).is_none() {
+        return Ok(());
+    }
+    unwatch(&state.native_loop(this.py())?, Direction::Write, state.descriptor()?)
+}
+
+/// Drops what is buffered.
+pub fn discard(this: &Bound<'_, StreamTransport>) {
+    let chunks = this.state().with_buffer(|buffer| buffer.take_all());
+    this.state().deferred.set(false);
+    drop(chunks);
+}
+
+/// `_write_ready`. CPython: _SelectorSocketTransport._write_sendmsg
+pub fn ready(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if state.conn_lost.get() > 0 || state.buffered() == 0 {
+        return Ok(());
+    }
+    if let Err(error) = send_buffer(this)? {
+        return write_failed(this, &error);
+    }
+    flow::maybe_resume(this)?;
+    if state.buffered() > 0 {
+        return Ok(());
+    }
+    stop(this)?;
+    if let Some(waiter) = state.empty_waiter.get(this.py()) {
+        waiter.call_method1(intern!(this.py(), "set_result"), (this.py().None(),))?;
+    }
+    if state.closing.get() {
+        closing::connection_lost(this, names::none(this.py()))
+    } else if state.eof.get() {
+        shutdown(this)
+    } else {
+        Ok(())
+    }
+}
+
+fn write_failed(this: &Bound<'_, StreamTransport>, error: &io::Error) -> PyResult<()> {
+    let py = this.py();
+    stop(this)?;
+    discard(this);
+    let exception = errors::os_error(py, error).into_value(py);
+    closing::fatal(this, PyErr::from_value(exception.bind(py).clone().into_any()), FATAL)?;
+    closing::fail_empty_waiter(this, || PyErr::from_value(exception.bind(py).clone().into_any()))
+}
+
+/// `write_eof`.
+pub fn write_eof(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if state.closing.get() || state.eof.get() {
+        return Ok(());
+    }
+    flush(this)?;
+    state.eof.set(true);
+    if state.buffered() == 0 && !state.closing.get() { shutdown(this) } else { Ok(()) }
+}
+
+fn shutdown(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let outcome = stream_socket::shutdown_write(this.state().descriptor()?);
+    outcome.map_err(|error| errors::os_error(this.py(), &error))
+}
+
+/// `writelines`, since 3.12; before, asyncio joined the lines and wrote them.
+pub fn writelines<'py>(
+    this: &Bound<'py, StreamTransport>,
+    lines: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    if cfg!(not(Py_3_12)) {
+        let joined = PyBytes::new(this.py(), b"").call_method1("join", (lines,))?;
+        return write(this, &joined);
+    }
+    let state = this.state();
+    if state.eof.get() {
+        return Err(PyRuntimeError::new_err("Cannot call writelines() after write_eof()"));
+    }
+    if state.empty_waiter.is_set() {
+        return Err(PyRuntimeError::new_err("unable to writelines; sendfile is in progress"));
+    }
+    if !lines.is_truthy()? {
+        return Ok(());
+    }
+    let mut chunks = Vec::new();
+    for line in lines.try_iter()? {
+        let line = line?;
+        // As stock's `memoryview(line)`, which says what it cannot take.
+        chunks.push(match line.cast_exact::<PyBytes>() {
+            Ok(bytes) => Chunk::Bytes(BytesRef::new(bytes.clone())),
+            Err(_) => Chunk::View(Buffer::readable(PyMemoryView::from(&line)?.as_any())?),
+        });
+    }
+    for chunk in chunks {
+        queue(this, chunk, 0);
+    }
+    if state.conn_lost.get() > 0 || state.writer.is_set() || state.buffered() == 0 {
+        return Ok(());
+    }
+    state.deferred.set(true);
+    flush(this)?;
+    flow::maybe_pause(this)
+}
