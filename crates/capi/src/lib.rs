@@ -14,6 +14,7 @@ pub mod buffer;
 pub mod call;
 pub mod class;
 pub mod context;
+mod definition;
 pub mod dict;
 pub mod gil_cell;
 pub mod handled;

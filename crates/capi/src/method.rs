@@ -2,7 +2,7 @@
 //! type is zero-sized, so a generic C trampoline can call it without storing a pointer.
 //! Reference: Doc/c-api/structures.rst (PyMethodDef, PyGetSetDef).
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 
 use pyo3::prelude::*;
 use pyo3::{PyTypeInfo, ffi};
@@ -10,6 +10,7 @@ use pyo3::{PyTypeInfo, ffi};
 use crate::arguments::Receiver;
 pub use crate::arguments::{Arguments, InitArguments};
 use crate::class::slot;
+use crate::definition::{method, property};
 use crate::native_class::NativeClass;
 pub use crate::send::Next;
 use crate::trampoline::{guard, guard_object};
@@ -380,29 +381,4 @@ where
 {
     // SAFETY: called by CPython with an instance; F proven by `get` or `get_set`.
     unsafe { guard_object(|py| the::<F>()(this::<C>(py, &object))) }
-}
-
-fn method(
-    name: &'static CStr,
-    function: ffi::PyMethodDefPointer,
-    flags: c_int,
-    doc: &'static CStr,
-) -> ffi::PyMethodDef {
-    ffi::PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: function,
-        ml_flags: flags,
-        ml_doc: doc.as_ptr(),
-    }
-}
-
-fn property(name: &'static CStr, get: ffi::getter, set: Option<ffi::setter>) -> ffi::PyGetSetDef {
-    let name: *const c_char = name.as_ptr();
-    ffi::PyGetSetDef {
-        name,
-        get: Some(get),
-        set,
-        doc: std::ptr::null(),
-        closure: std::ptr::null_mut(),
-    }
 }

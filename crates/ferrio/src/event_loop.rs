@@ -11,6 +11,7 @@ pub mod overrides;
 pub mod pymethods;
 pub mod ready_queue;
 pub mod resolve;
+pub mod report;
 pub mod run;
 pub mod selector;
 pub mod signals;

@@ -88,7 +88,7 @@ imported! {
     SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
     FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
     SELECTOR_KEY = "selectors"."SelectorKey";
-    TRANSPORT = "asyncio.transports"."Transport";
+    FLOW_CONTROL_MIXIN = "asyncio.transports"."_FlowControlMixin";
     TRANSPORT_SOCKET = "asyncio.trsock"."TransportSocket";
     BUFFERED_PROTOCOL = "asyncio.protocols"."BufferedProtocol";
     SENDFILE_MODE = "asyncio.constants"."_SendfileMode";

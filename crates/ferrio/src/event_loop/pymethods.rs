@@ -143,6 +143,7 @@ impl EventLoop {
         connect::make_socket_transport(slf, Parts { sock, protocol, waiter, extra, server })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the signature is asyncio's")]
     #[pyo3(signature = (rawsock, protocol, sslcontext, waiter=None, *, extra=None, server=None, **ssl))]
     fn _make_ssl_transport<'py>(
         slf: &Bound<'py, Self>,

@@ -3,19 +3,20 @@
 
 use std::sync::atomic::Ordering;
 
-use ferrio_capi::{call as capi_call, context, handled, runtime};
+use ferrio_capi::{call as capi_call, context, runtime};
 use ferrio_core::reactor::{Event, Timeout};
 use ferrio_core::turn::{self, Poll};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyTuple;
 
+use super::report::{report, report_act, report_callback, report_handle, report_step};
 use super::{call, debug, fd, overrides};
 use crate::errors;
 use crate::futures::{AsFuture, methods as futures};
 use crate::handles::{self, AnyHandle, Timed};
-use crate::loop_state::{Act, EventLoop, Item, get, set};
+use crate::loop_state::{EventLoop, Item, get, set};
 use crate::names;
 use crate::tasks::step::{self, Resume};
 use crate::tasks::{Task, current, sleep};
@@ -327,102 +328,4 @@ fn run_native_handle<'py, H: AnyHandle<'py>>(
         Ok(_) => Ok(()),
         Err(error) => report(slf, error, object, Some((&callback, &args))),
     }
-}
-
-/// Hands a callback's exception to the loop's handler, or back when it leaves the loop.
-/// CPython: Handle._run
-#[cold]
-pub fn report<'py>(
-    slf: &Bound<'py, EventLoop>,
-    error: PyErr,
-    handle: &Bound<'py, PyAny>,
-    source: Option<(&Bound<'py, PyAny>, &Bound<'py, PyAny>)>,
-) -> PyResult<()> {
-    let py = slf.py();
-    if errors::leaves_the_loop(py, &error) {
-        return Err(error);
-    }
-    let exception = error.into_value(py).into_bound(py);
-    handled::while_handling(&exception, || report_handled(slf, &exception, handle, source))
-}
-
-fn report_handled<'py>(
-    slf: &Bound<'py, EventLoop>,
-    exception: &Bound<'py, PyAny>,
-    handle: &Bound<'py, PyAny>,
-    source: Option<(&Bound<'py, PyAny>, &Bound<'py, PyAny>)>,
-) -> PyResult<()> {
-    let py = slf.py();
-    let text = match source {
-        Some((callback, args)) => debug::format_callback(slf, callback, args)?,
-        None => handle.repr()?.to_string(),
-    };
-    let report = PyDict::new(py);
-    report.set_item("message", format!("Exception in callback {text}"))?;
-    report.set_item("exception", exception)?;
-    report.set_item("handle", handle)?;
-    if let Some(stack) = handle.getattr_opt(intern!(py, "_source_traceback"))?
-        && !stack.is_none()
-    {
-        report.set_item("source_traceback", stack)?;
-    }
-    slf.call_method1(intern!(py, "call_exception_handler"), (report,)).map(drop)
-}
-
-#[cold]
-fn report_handle<'py>(
-    slf: &Bound<'py, EventLoop>,
-    error: PyErr,
-    handle: &Bound<'py, PyAny>,
-) -> PyResult<()> {
-    let py = slf.py();
-    let callback = handle.getattr(intern!(py, "_callback"))?;
-    let args = handle.getattr(intern!(py, "_args"))?;
-    report(slf, error, handle, Some((&callback, &args)))
-}
-
-#[cold]
-fn report_callback<'py>(
-    slf: &Bound<'py, EventLoop>,
-    error: PyErr,
-    callback: &Bound<'py, PyAny>,
-    future: &Bound<'py, PyAny>,
-    context: Bound<'py, PyAny>,
-) -> PyResult<()> {
-    let py = slf.py();
-    if errors::leaves_the_loop(py, &error) {
-        return Err(error);
-    }
-    let args = PyTuple::new(py, [future])?;
-    let handle = call::make_handle(slf, callback, args.clone(), Some(context))?;
-    report(slf, error, handle.as_any(), Some((callback, args.as_any())))
-}
-
-#[cold]
-fn report_act<'py>(
-    slf: &Bound<'py, EventLoop>,
-    error: PyErr,
-    act: &'static Act,
-    object: &Bound<'py, PyAny>,
-    context: Bound<'py, PyAny>,
-) -> PyResult<()> {
-    if errors::leaves_the_loop(slf.py(), &error) {
-        return Err(error);
-    }
-    let (callback, args) = (act.parts)(object)?;
-    let handle = call::make_handle(slf, &callback, args.clone(), Some(context))?;
-    report(slf, error, handle.as_any(), Some((&callback, args.as_any())))
-}
-
-#[cold]
-fn report_step<'py>(
-    slf: &Bound<'py, EventLoop>,
-    error: PyErr,
-    task: &Bound<'py, Task>,
-) -> PyResult<()> {
-    if errors::leaves_the_loop(slf.py(), &error) {
-        return Err(error);
-    }
-    let handle = debug::handle_of(slf, Item::Step(names::owned(task.as_any())))?;
-    report_handle(slf, error, &handle)
 }

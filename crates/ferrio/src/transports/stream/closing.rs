@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{StreamTransport, flow, reading, writing};
+use super::{StreamTransport, flow, making, reading, writing};
 use crate::errors;
 use crate::loop_state::{Act, call_act_soon, is_debug};
 use crate::names::none;
@@ -109,7 +109,7 @@ fn release(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     drop(state.protocol.take(py));
     drop(state.event_loop.take(py));
     if let Some(server) = state.server.take(py) {
-        call_method(&server, intern!(py, "_detach"), [this.as_any()])?;
+        making::detach(&server, this)?;
     }
     closed
 }
@@ -183,8 +183,10 @@ pub fn finalize(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
         Some(sock) => sock.call_method0(intern!(py, "close")).map(drop),
         None => Ok(()),
     };
-    if let Some(server) = state.server.take(py) {
-        call_method(&server, intern!(py, "_detach"), [this.as_any()])?;
+    if cfg!(Py_3_13)
+        && let Some(server) = state.server.take(py)
+    {
+        making::detach(&server, this)?;
     }
     warned.map(drop).and(closed)
 }

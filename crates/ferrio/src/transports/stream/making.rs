@@ -48,7 +48,7 @@ pub fn new<'py>(
     state.sock.set(sock.clone());
     if let Some(server) = server.filter(|server| !server.is_none()) {
         state.server.set(server.clone());
-        call_method(&server, intern!(py, "_attach"), [this.as_any()])?;
+        attach(&server, &this)?;
     }
     event_loop.get().own_fd(fd, this.as_any());
     set_nodelay(&this, &sock)?;
@@ -58,6 +58,24 @@ pub fn new<'py>(
         call_act_soon(event_loop.as_any(), &waiter, &RESOLVE)?;
     }
     Ok(this)
+}
+
+/// The server counts the transport among its connections; since 3.13 it is told which one it is.
+fn attach<'py>(server: &Bound<'py, PyAny>, this: &Bound<'py, StreamTransport>) -> PyResult<()> {
+    let name = intern!(this.py(), "_attach");
+    if cfg!(Py_3_13) {
+        return call_method(server, name, [this.as_any()]).map(drop);
+    }
+    call_method(server, name, []).map(drop)
+}
+
+/// The server has one connection less.
+pub fn detach<'py>(server: &Bound<'py, PyAny>, this: &Bound<'py, StreamTransport>) -> PyResult<()> {
+    let name = intern!(this.py(), "_detach");
+    if cfg!(Py_3_13) {
+        return call_method(server, name, [this.as_any()]).map(drop);
+    }
+    call_method(server, name, []).map(drop)
 }
 
 /// CPython: _SelectorTransport.__init__

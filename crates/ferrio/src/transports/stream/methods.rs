@@ -175,7 +175,7 @@ fn reset_empty_waiter<'py>(this: This<'_, 'py>) -> Object<'py> {
 
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
-    let base = names::TRANSPORT.class(py)?;
+    let base = names::FLOW_CONTROL_MIXIN.class(py)?;
     let slots = private(public(attributes::add(Members::default())))
         .finalize::<StreamTransport, _>(closing::finalize)
         .doc(c"The transport of a stream socket; see asyncio.Transport.");

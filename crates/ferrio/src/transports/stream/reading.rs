@@ -170,26 +170,38 @@ fn fill_buffer(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
             return closing::fatal(this, error, message);
         }
     };
-    let outcome = Buffer::writable(&space).map(|mut buffer| {
-        // A BufferedProtocol must not resize its buffer before it is told: released at once.
-        stream_socket::recv(this.state().descriptor()?, buffer.as_mut_slice())
-            .map_err(|error| {
-                (error.kind() != io::ErrorKind::WouldBlock).then(|| errors::os_error(py, &error))
-            })
-            .map_or_else(|error| error.map_or(Ok(None), Err), |count| Ok(Some(count)))
-    });
-    let count = match outcome.and_then(|outcome| outcome) {
+    let count = match receive_into(this, &space) {
         Ok(None) => return Ok(()),
         Ok(Some(0)) => return end(this),
         Ok(Some(count)) => count,
         Err(error) => return closing::fatal(this, error, "Fatal read error on socket transport"),
     };
+    // get_buffer() may have set another protocol.
+    let protocol = this.state().protocol.get_or_none(py);
     let count = count.into_pyobject(py)?.into_any();
     match call_method(&protocol, intern!(py, "buffer_updated"), [&count]) {
         Ok(_) => Ok(()),
         Err(error) => {
             closing::fatal(this, error, "Fatal error: protocol.buffer_updated() call failed.")
         }
+    }
+}
+
+/// One read into what the protocol offers; None when nothing was there.
+fn receive_into(
+    this: &Bound<'_, StreamTransport>,
+    space: &Bound<'_, PyAny>,
+) -> PyResult<Option<usize>> {
+    let py = this.py();
+    let Ok(mut buffer) = Buffer::writable(space) else {
+        // The socket's own method has the words for what cannot be filled.
+        let sock = this.state().sock.get_or_none(py);
+        return sock.call_method1(intern!(py, "recv_into"), (space,))?.extract().map(Some);
+    };
+    match stream_socket::recv(this.state().descriptor()?, buffer.as_mut_slice()) {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(errors::os_error(py, &error)),
     }
 }
 
