@@ -294,7 +294,9 @@ def test_a_child_of_fork_does_not_disturb_the_parents_connection(loop, run):
                 os._exit(0)
             os.waitpid(child, 0)
             writer.write(b" after")
-            sent = await loop.sock_recv(far, 100)
+            sent = b""
+            while len(sent) < len(b"before after"):
+                sent += await loop.sock_recv(far, 100)
             far.send(b"answer\n")
             answer = await reader.readline()
             writer.close()
