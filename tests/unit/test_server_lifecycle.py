@@ -228,9 +228,10 @@ def test_connections_of_a_server_are_held_weakly(loop, run, tmp_path):
     async def main():
         server = await loop.create_unix_server(Protocol, tmp_path / "socket")
         with connected(str(tmp_path / "socket")) as client:
-            await turns(5)
+            # Stock's transport is in a cycle with itself, Ferrio's is not and goes at once.
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
+                await turns(5)
                 gc.collect()
             texts = [str(warning.message) for warning in caught]
             assert any(text.startswith("unclosed transport <") for text in texts)
