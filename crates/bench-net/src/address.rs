@@ -1,7 +1,7 @@
 //! Addresses as the bench writes them, and the sockets made from them. Relies on rustix::net.
 
 use std::fmt;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
@@ -12,6 +12,9 @@ use crate::Outcome;
 
 /// As long as asyncio's servers of the bench ask for, so that no connect waits for a SYN sent again.
 const BACKLOG: i32 = 4096;
+/// The ports that connections of one source address take in turn: those that need no privilege.
+const FIRST_PORT: u16 = 1024;
+const PORTS: u64 = 64_000;
 /// Where a server listens. Printed and parsed as `tcp:127.0.0.1:8000`, `udp:...`, `unix:/path`.
 #[derive(Clone, Debug)]
 pub(crate) enum Address {
@@ -26,13 +29,13 @@ impl Address {
         matches!(self, Self::Udp(_))
     }
 
-    /// A non-blocking socket that is connected to the address. Without a `bind` of ours the kernel
-    /// takes a local port again after a second of TIME_WAIT (`net.ipv4.tcp_tw_reuse` of 2).
-    pub(crate) fn connect(&self) -> Outcome<OwnedFd> {
+    /// A non-blocking socket that is connected to the address, a TCP one from the next source.
+    pub(crate) fn connect(&self, sources: &mut Sources) -> Outcome<OwnedFd> {
         let socket = self.socket(SocketFlags::CLOEXEC)?;
         match self {
             Self::Tcp(peer) => {
                 sockopt::set_tcp_nodelay(&socket, true)?;
+                sources.bind_next(&socket)?;
                 net::connect(&socket, peer)?;
             }
             Self::Udp(peer) => net::connect(&socket, peer)?,
@@ -78,6 +81,35 @@ impl Address {
             Self::Unix(_) => (AddressFamily::UNIX, SocketType::STREAM),
         };
         Ok(net::socket_with(family, kind, flags, None)?)
+    }
+}
+
+/// Addresses and ports of 127.0.0.0/8 that no other connection of the last minute had. Left to
+/// itself the kernel takes ports of one address, half of its range at first, and once churn has
+/// most of those in TIME_WAIT, each connect searches them all: a tenth of a second.
+pub(crate) struct Sources {
+    /// How many have been tried.
+    tried: u64,
+}
+
+impl Sources {
+    pub(crate) fn new() -> Self {
+        Self { tried: 0 }
+    }
+
+    fn bind_next(&mut self, socket: &OwnedFd) -> Outcome {
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        loop {
+            let host = (self.tried / PORTS % 250) as u8;
+            let port = FIRST_PORT + (self.tried % PORTS) as u16;
+            let source = SocketAddrV4::new(Ipv4Addr::new(127, 1 + high % 254, low, 1 + host), port);
+            self.tried += 1;
+            match net::bind(socket, &source) {
+                // Somebody listens at this port of every address.
+                Err(Errno::ADDRINUSE) => {}
+                bound => return Ok(bound?),
+            }
+        }
     }
 }
 

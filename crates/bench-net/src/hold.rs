@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::ioctl_fionbio;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::address::Address;
+use crate::address::{Address, Sources};
 use crate::arguments::Arguments;
 use crate::{Outcome, say};
 
@@ -16,7 +16,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let address: Address = arguments.required("to")?;
     let count: u64 = arguments.required("connections")?;
     let size = arguments.optional("size")?;
-    let held = (0..count).map(|_| address.connect()).collect::<Outcome<Vec<_>>>()?;
+    let mut sources = Sources::new();
+    let held = (0..count).map(|_| address.connect(&mut sources)).collect::<Outcome<Vec<_>>>()?;
     if let Some(size) = size {
         held.iter().try_for_each(|socket| echo(socket, size))?;
     }

@@ -9,7 +9,7 @@
 
 use std::fs;
 
-use crate::address::Address;
+use crate::address::{Address, Sources};
 use crate::arguments::Arguments;
 use crate::clock::{SECOND_NS, now_ns, own_cpu_ns, seconds_to_ns, timespec};
 use crate::latency::Latencies;
@@ -59,6 +59,7 @@ struct Load {
     readiness: Readiness,
     /// By token; all `Some` but for `--churn` outside a phase.
     slots: Vec<Option<Slot>>,
+    sources: Sources,
     /// How many requests have been begun.
     begun: u64,
     latencies: Latencies,
@@ -77,6 +78,7 @@ impl Load {
             payload: Payload::new(arguments.required("size")?, reply),
             readiness: Readiness::new()?,
             slots: (0..connections).map(|_| None).collect(),
+            sources: Sources::new(),
             begun: 0,
             latencies: Latencies::new(),
             lost: 0,
@@ -117,7 +119,7 @@ impl Load {
     }
 
     fn connect(&mut self, token: usize) -> Outcome {
-        let socket = self.address.connect()?;
+        let socket = self.address.connect(&mut self.sources)?;
         let is_datagram = self.address.is_datagram();
         self.slots[token] = Some(Slot::new(socket, token, is_datagram, &self.readiness)?);
         Ok(())
