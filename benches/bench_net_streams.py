@@ -211,3 +211,11 @@ for api in ("protocol", "streams"):
         operation="connect, one echo, close",
         uvloop_goal=1.5,
     )
+add_row(
+    "churn_unix",
+    "churn, Unix, Protocol, 50 at once, 1 KiB",
+    server="protocol",
+    at="unix:",
+    load=echo_load(50, KIB, "--churn"),
+    operation="connect, one echo, close",
+)
