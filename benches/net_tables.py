@@ -52,12 +52,15 @@ def cpu_table(results: Results) -> str:
 
 
 def throughput_table(results: Results) -> str:
-    """Requests a second and latency: these move with whatever else the machine does."""
+    """Requests a second, the share of its core that the server used, and latency.
+
+    All of them move with whatever else the machine does.
+    """
     lines = []
     for row in results.rows:
         cells = [_throughput(results, row.name, loop) for loop in results.loops]
         lines.append([row.label, *cells])
-    return aligned(["requests a second; p50, p99 in µs", *results.loops], lines)
+    return aligned(["requests a second; core used; p50, p99 in µs", *results.loops], lines)
 
 
 def verdict(results: Results, rows: list[NetRow]) -> str:
@@ -110,6 +113,7 @@ def _throughput(results: Results, row: str, loop: str) -> str:
     if (row, loop) in results.failures or not taken:
         return "fails" if (row, loop) in results.failures else "-"
     text = f"{statistics.median(one.operations / one.wall_s for one in taken):,.0f}"
+    text += f"; {statistics.median(one.cpu_s / one.wall_s for one in taken):.0%}"
     if taken[0].latency_us:
         middle, tail = (
             statistics.median(one.latency_us[name] for one in taken) for name in ("p50", "p99")
