@@ -23,21 +23,10 @@ impl Buffer {
     /// # Errors
     /// TypeError when it has none, BufferError when it is not contiguous.
     pub fn readable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Self::get(object, ffi::PyBUF_SIMPLE)
-    }
-
-    /// The memory of `object`, to be filled.
-    ///
-    /// # Errors
-    /// TypeError when it has none, BufferError when it is read-only or not contiguous.
-    pub fn writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Self::get(object, ffi::PyBUF_WRITABLE)
-    }
-
-    fn get(object: &Bound<'_, PyAny>, flags: std::ffi::c_int) -> PyResult<Self> {
         let mut view = Box::new(MaybeUninit::<ffi::Py_buffer>::zeroed());
         // SAFETY: a live object; the view is filled unless an error is set.
         unsafe {
+            let flags = ffi::PyBUF_SIMPLE;
             if ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), flags) < 0 {
                 return Err(PyErr::fetch(object.py()));
             }
@@ -73,16 +62,6 @@ impl Buffer {
         // may change them, but only while it runs, which a caller attached all along excludes.
         unsafe { std::slice::from_raw_parts(self.0.buf.cast(), self.len()) }
     }
-
-    /// The bytes to fill, under the same condition. Only for [`Buffer::writable`].
-    #[must_use]
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        if self.is_empty() || self.is_readonly() {
-            return &mut [];
-        }
-        // SAFETY: as for `as_slice`, and the exporter allowed writing.
-        unsafe { std::slice::from_raw_parts_mut(self.0.buf.cast(), self.len()) }
-    }
 }
 
 impl Drop for Buffer {
@@ -93,12 +72,43 @@ impl Drop for Buffer {
     }
 }
 
+/// Lets `fill` have the memory of `object`, to be filled. It is released at once, because its owner
+/// must not find it in use.
+///
+/// # Errors
+/// TypeError when there is none, BufferError when it is read-only or not contiguous.
+pub fn fill<R>(object: &Bound<'_, PyAny>, fill: impl FnOnce(&mut [u8]) -> R) -> PyResult<R> {
+    struct Held<'a>(&'a mut ffi::Py_buffer);
+    impl Drop for Held<'_> {
+        fn drop(&mut self) {
+            // SAFETY: filled by PyObject_GetBuffer, released once, attached.
+            unsafe { ffi::PyBuffer_Release(std::ptr::from_mut(self.0)) }
+        }
+    }
+    let mut view = MaybeUninit::<ffi::Py_buffer>::zeroed();
+    // SAFETY: a live object; the view is filled unless an error is set, and stays where it is.
+    let held = unsafe {
+        if ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), ffi::PyBUF_WRITABLE) < 0 {
+            return Err(PyErr::fetch(object.py()));
+        }
+        Held(view.assume_init_mut())
+    };
+    if held.0.len == 0 {
+        return Ok(fill(&mut []));
+    }
+    // SAFETY: the exporter keeps `len` writable bytes at `buf` until the release, and nobody else runs
+    // while `fill`, a system call, is under way.
+    let space =
+        unsafe { std::slice::from_raw_parts_mut(held.0.buf.cast::<u8>(), held.0.len as usize) };
+    Ok(fill(space))
+}
+
 /// A bytes object that nobody else has seen yet, to be filled in place.
 #[derive(Debug)]
 pub struct NewBytes<'py>(Bound<'py, PyBytes>);
 
 impl<'py> NewBytes<'py> {
-    /// `len` bytes, zeroed only where `fill` needs it: their content is undefined until filled.
+    /// `len` bytes, whose content is undefined until it is filled.
     ///
     /// # Errors
     /// MemoryError.
@@ -134,6 +144,9 @@ impl<'py> NewBytes<'py> {
             fn _PyBytes_Resize(bytes: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> i32;
         }
         let py = self.0.py();
+        if filled == self.0.as_bytes().len() {
+            return Ok(self.0.into_any());
+        }
         let mut object = self.0.into_ptr();
         // SAFETY: the only reference to a bytes object that nobody has seen; on failure it is released
         // and the pointer is null.

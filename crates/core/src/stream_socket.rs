@@ -36,6 +36,14 @@ pub fn recv_uninit(fd: BorrowedFd<'_>, buf: &mut [MaybeUninit<u8>]) -> io::Resul
     }
 }
 
+/// Bytes that can be received at once. ioctl(2), FIONREAD
+///
+/// # Errors
+/// As the system call.
+pub fn available(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(usize::try_from(rustix::io::ioctl_fionread(fd)?).unwrap_or(usize::MAX))
+}
+
 /// Sends what fits. send(2)
 ///
 /// # Errors

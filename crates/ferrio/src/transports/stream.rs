@@ -82,7 +82,7 @@ pub struct StreamState {
     deferred: Cell<bool>,
     /// This transport has written more than once in a turn: its first write is deferred as well.
     gathers: Cell<bool>,
-    /// The last read filled its space: the next goes straight into a bytes object.
+    /// The last read was large: the next goes straight into a bytes object.
     reads_much: Cell<bool>,
 }
 
