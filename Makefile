@@ -36,7 +36,7 @@ target := target/py$(minor)
 programs := ../shared/programs
 reference := tests/programs/test_reference_programs.py
 extension := python/ferrio/_ferrio$(word 3,$(found))
-rust := Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
+rust := Cargo.toml Cargo.lock $(shell find crates -path crates/bench-net -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
 cargo := CARGO_TARGET_DIR=$(target) PYO3_PYTHON=$(abspath $(bin)/python) cargo
 
 # An environment made with another interpreter of the same version is made anew, with all that is in it.
