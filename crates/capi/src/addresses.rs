@@ -41,13 +41,7 @@ pub fn to_object<'py>(
     match address.address_family() {
         AddressFamily::INET => inet(py, SocketAddrV4::try_from(address.clone()).ok()?),
         AddressFamily::INET6 => inet6(py, &SocketAddrV6::try_from(address.clone()).ok()?),
-        AddressFamily::UNIX if address.addr_len() as usize == SUN_PATH => {
-            Some(PyString::new(py, "").into_any())
-        }
-        // The kernel counts a NUL that is not there behind a path that fills the field.
-        AddressFamily::UNIX if address.addr_len() as usize <= SUN_PATH + SUN_PATH_LEN => {
-            unix(py, &SocketAddrUnix::try_from(address.clone()).ok()?)
-        }
+        AddressFamily::UNIX => unix(py, address),
         _ => None,
     }
 }
@@ -162,16 +156,16 @@ unsafe extern "C" {
     ) -> *const c_char;
 }
 
-fn unix<'py>(py: Python<'py>, address: &SocketAddrUnix) -> Option<Bound<'py, PyAny>> {
-    if let Some(name) = address.abstract_name() {
-        let with_nul = |bytes: &mut [u8]| {
-            bytes[1..].copy_from_slice(name);
-            Ok(())
-        };
-        return Some(PyBytes::new_with(py, name.len() + 1, with_nul).ok()?.into_any());
+/// The kernel counts the NUL behind a path; a name in the abstract namespace begins with one.
+fn unix<'py>(py: Python<'py>, address: &SocketAddrAny) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: so many bytes of the address are initialised.
+    let bytes: &[u8] =
+        unsafe { std::slice::from_raw_parts(address.as_ptr().cast(), address.addr_len() as usize) };
+    let name = &bytes[SUN_PATH..];
+    if name.first() == Some(&0) {
+        return Some(PyBytes::new(py, name).into_any());
     }
-    // Rustix takes the NUL of a path that just fits into the field for a part of the path.
-    let path = address.path_bytes()?.split(|byte| *byte == 0).next()?;
+    let path = name.split(|byte| *byte == 0).next()?;
     // SAFETY: the bytes are read during the call; the result is a new reference or null.
     unsafe {
         let (start, length) = (path.as_ptr().cast(), path.len() as ffi::Py_ssize_t);
