@@ -25,6 +25,7 @@ pub mod runtime;
 pub mod send;
 pub mod signature;
 pub mod slots;
+pub mod socket_object;
 pub mod trampoline;
 pub mod weak_list;
 

@@ -13,9 +13,11 @@
 //! | [`numeric_address`] | what getaddrinfo answers for an address in numbers |
 //! | [`write_buf`] | what a transport has still to send |
 //! | [`stream_socket`] | the system calls of a stream socket |
+//! | [`datagram_socket`] | the system calls of a datagram socket |
 //! | [`turn`] | how long one turn of the loop may sleep; the clock |
 #![forbid(unsafe_code)]
 
+pub mod datagram_socket;
 pub mod numeric_address;
 pub mod reactor;
 pub mod ready;

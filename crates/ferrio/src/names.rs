@@ -94,6 +94,10 @@ imported! {
     SENDFILE_MODE = "asyncio.constants"."_SendfileMode";
     SSL_PROTOCOL = "asyncio.sslproto"."SSLProtocol";
     STOCK_SOCKET = "socket"."socket";
+    DATAGRAM_TRANSPORT = "asyncio.transports"."DatagramTransport";
+    STOCK_TRANSPORT = "asyncio.selector_events"."_SelectorTransport";
+    STOCK_DATAGRAM_TRANSPORT = "asyncio.selector_events"."_SelectorDatagramTransport";
+    DEQUE = "collections"."deque";
 }
 
 /// A module of asyncio, for names that programs and tests replace in it: looked up at each use.

@@ -1,3 +1,4 @@
 //! Native transports, each a subclass of the class of `asyncio.transports` that it stands for.
 
+pub mod datagram;
 pub mod stream;

@@ -1,4 +1,5 @@
-//! From sockets to transports. CPython: BaseSelectorEventLoop._make_socket_transport
+//! From sockets to transports. CPython: BaseSelectorEventLoop._make_socket_transport,
+//! BaseSelectorEventLoop._make_datagram_transport
 
 use ferrio_capi::call::call_method;
 use pyo3::intern;
@@ -8,6 +9,7 @@ use pyo3::types::{PyDict, PyType};
 use super::lifecycle::inherited;
 use crate::loop_state::EventLoop;
 use crate::names;
+use crate::transports::datagram;
 use crate::transports::stream::{self, Parts};
 
 /// `_make_socket_transport`.
@@ -51,6 +53,21 @@ pub fn make_ssl_transport<'py>(
     let application = tls.getattr(intern!(py, "_app_transport"))?;
     stream::new(slf, Parts { sock, protocol: tls, waiter: None, extra, server })?;
     Ok(application)
+}
+
+/// `_make_datagram_transport`. A socket with methods of its own, or of a family that only Python knows,
+/// gets asyncio's transport, which calls its methods.
+pub fn make_datagram_transport<'py>(
+    slf: &Bound<'py, EventLoop>,
+    parts: datagram::Parts<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    check_fd(slf, &parts.sock)?;
+    if datagram::serves(&parts.sock)? {
+        return Ok(datagram::new(slf, parts)?.into_any());
+    }
+    let datagram::Parts { sock, protocol, address, waiter, extra } = parts;
+    let name = intern!(slf.py(), "_make_datagram_transport");
+    inherited(slf)?.call_method1(name, (sock, protocol, address, waiter, extra))
 }
 
 /// Since 3.12 a socket that another transport owns is refused.

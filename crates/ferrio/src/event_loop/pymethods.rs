@@ -12,7 +12,7 @@ use super::ready_queue::ReadyQueue;
 use super::transports_by_fd::TransportsByFd;
 use super::{call, connect, debug, fd, lifecycle, overrides, run, signals};
 use crate::loop_state::{Direction, EventLoop, get, set};
-use crate::transports::stream::Parts;
+use crate::transports::{datagram, stream::Parts};
 
 #[pymethods]
 impl EventLoop {
@@ -167,6 +167,19 @@ impl EventLoop {
     #[setter(_transports)]
     fn assign_transports(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         debug::refuse_queue("_transports", value)
+    }
+
+    #[pyo3(signature = (sock, protocol, address=None, waiter=None, extra=None))]
+    fn _make_datagram_transport<'py>(
+        slf: &Bound<'py, Self>,
+        sock: Bound<'py, PyAny>,
+        protocol: Bound<'py, PyAny>,
+        address: Option<Bound<'py, PyAny>>,
+        waiter: Option<Bound<'py, PyAny>>,
+        extra: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let parts = datagram::Parts { sock, protocol, address, waiter, extra };
+        connect::make_datagram_transport(slf, parts)
     }
 
     /// The unfinished native tasks of this loop.
