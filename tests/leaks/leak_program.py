@@ -331,6 +331,62 @@ async def readers(loop, count):
             loop.remove_reader(left)
 
 
+class Answers(asyncio.DatagramProtocol):
+    """Sends every datagram back, or sets `self.answer`."""
+
+    answer = None
+    error_received = SENTINEL
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.extra = SENTINEL
+
+    def datagram_received(self, data, addr):
+        if self.answer is None:
+            self.transport.sendto(data, addr)
+        else:
+            self.answer.set_result(SENTINEL)
+
+
+@scenario
+async def datagrams(loop, count):
+    local = {"local_addr": ("127.0.0.1", 0)}
+    there, _ = await loop.create_datagram_endpoint(Answers, **local)
+    address = there.get_extra_info("sockname")
+    here, protocol = await loop.create_datagram_endpoint(Answers, **local)
+    for number in range(count // 4):
+        protocol.answer = loop.create_future()
+        data = bytes(number % 2000 + 1)
+        here.sendto(data if number % 2 else bytearray(data), tuple(address))
+        await protocol.answer
+    here.sendto(bytes(70_000), address)
+    here.close()
+    there.close()
+    await asyncio.sleep(0)
+
+
+@scenario
+async def datagram_endpoints(loop, count):
+    for number in range(count // 20):
+        far, near = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+        with far:
+            far.bind("")
+            near.bind("")
+            near.connect(far.getsockname())
+            far.connect(near.getsockname())
+            transport, _ = await loop.create_datagram_endpoint(Answers, sock=near)
+            transport.extra = SENTINEL
+            far.send(b"x")
+            if number % 2:
+                await asyncio.sleep(0)
+                transport.close()
+            else:
+                for _ in range(20):  # more than the other end's queue takes
+                    transport.sendto(b"data")
+                transport.abort()
+            await asyncio.sleep(0)
+
+
 @scenario
 async def executor_calls(loop, count):
     for size in batches(count // 10):
