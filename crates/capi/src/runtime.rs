@@ -1,7 +1,7 @@
 //! Facts about the running interpreter and thread. Reference: Include/pythread.h,
 //! Include/pylifecycle.h.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -78,4 +78,14 @@ pub unsafe fn without_gil<R>(_py: Python<'_>, body: impl FnOnce() -> R) -> R {
 pub unsafe fn object_at(py: Python<'_>, address: usize) -> Bound<'_, PyAny> {
     // SAFETY: the caller's promise.
     unsafe { Bound::from_borrowed_ptr(py, std::ptr::with_exposed_provenance_mut(address)) }
+}
+
+/// Takes over a descriptor; it is closed when the result is dropped.
+///
+/// # Safety
+/// It is open, and nobody else will close it.
+#[must_use]
+pub unsafe fn owned_fd(fd: RawFd) -> OwnedFd {
+    // SAFETY: the caller's promise.
+    unsafe { OwnedFd::from_raw_fd(fd) }
 }

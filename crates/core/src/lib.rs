@@ -11,12 +11,14 @@
 //! | [`wake`] | the wake flag, the only thing here that two threads share besides [`reactor::Poller`] |
 //! | [`reactor`] | epoll, its wake-up, and the table of who waits for which fd |
 //! | [`numeric_address`] | what getaddrinfo answers for an address in numbers |
+//! | [`compact_address`] | a socket address in few bytes |
 //! | [`write_buf`] | what a transport has still to send |
 //! | [`stream_socket`] | the system calls of a stream socket |
 //! | [`datagram_socket`] | the system calls of a datagram socket |
 //! | [`turn`] | how long one turn of the loop may sleep; the clock |
 #![forbid(unsafe_code)]
 
+pub mod compact_address;
 pub mod datagram_socket;
 pub mod numeric_address;
 pub mod reactor;

@@ -3,10 +3,42 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, sockopt};
+use rustix::net::{
+    self, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, sockopt,
+};
+
+use crate::compact_address::CompactAddress;
+
+/// The next connection of a listening socket, and the address of its peer. It does not block and is
+/// close-on-exec. accept4(2)
+///
+/// # Errors
+/// As the system call; `WouldBlock` when nobody waits.
+pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, CompactAddress)> {
+    let (connection, peer) =
+        net::acceptfrom_with(fd, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    Ok((connection, peer.map_or_else(CompactAddress::absent, |peer| CompactAddress::of(&peer))))
+}
+
+/// The address that a socket is bound to. getsockname(2)
+#[must_use]
+pub fn local_address(fd: BorrowedFd<'_>) -> CompactAddress {
+    net::getsockname(fd)
+        .map_or_else(|_| CompactAddress::absent(), |local| CompactAddress::of(&local))
+}
+
+/// The address that a socket is connected to. getpeername(2)
+#[must_use]
+pub fn peer_address(fd: BorrowedFd<'_>) -> CompactAddress {
+    match net::getpeername(fd) {
+        Ok(Some(peer)) => CompactAddress::of(&peer),
+        Ok(None) => CompactAddress::default(),
+        Err(_) => CompactAddress::absent(),
+    }
+}
 
 /// Receives into `buf`; 0 at the end of the stream. recv(2)
 ///

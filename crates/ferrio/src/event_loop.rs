@@ -14,5 +14,6 @@ pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod selector;
+pub mod serve;
 pub mod signals;
 mod transports_by_fd;

@@ -10,7 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::ready_queue::ReadyQueue;
 use super::transports_by_fd::TransportsByFd;
-use super::{call, connect, debug, fd, lifecycle, overrides, run, signals};
+use super::{call, connect, debug, fd, lifecycle, overrides, run, serve, signals};
 use crate::loop_state::{Direction, EventLoop, get, set};
 use crate::transports::{datagram, stream::Parts};
 
@@ -157,6 +157,15 @@ impl EventLoop {
     ) -> PyResult<Bound<'py, PyAny>> {
         let parts = Parts { sock: rawsock, protocol, waiter, extra, server };
         connect::make_ssl_transport(slf, parts, &sslcontext, ssl)
+    }
+
+    #[pyo3(signature = (*args, **keywords))]
+    fn _start_serving(
+        slf: &Bound<'_, Self>,
+        args: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        serve::start(slf, args, keywords)
     }
 
     #[getter]

@@ -2,17 +2,19 @@
 //! native subclass of `asyncio.Transport`.
 //!
 //! State: open -> closing (no more reading; what is buffered is still sent) -> lost (`conn_lost` > 0:
-//! connection_lost is scheduled or was called) -> closed (`sock`, `protocol` and `event_loop` empty).
+//! connection_lost is scheduled or was called) -> closed (`protocol` and `event_loop` empty).
 //! Fields: `reader` and `writer` hold the contexts of the registrations with the loop: an event that
 //! carries another one comes from a registration that is gone, and is ignored, as the cancelled handle
 //! is on stock. Output waits in `buffer` either because the socket takes no more (`writer` is set) or,
 //! with `deferred`, until the end of the batch.
 //! Safety: no Python code runs while the buffer is taken out of its cell.
-//! Shutdown: an instance that is freed while `sock` is set warns and closes it.
+//! Shutdown: an instance that is freed while its socket is open warns and closes it.
 
+mod accepting;
 mod attributes;
 mod closing;
 mod flow;
+mod info;
 mod making;
 mod methods;
 mod reading;
@@ -24,12 +26,14 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use ferrio_capi::buffer::{Buffer, BytesRef};
 use ferrio_capi::{Class, NativeClass, Slot, State, Visit, runtime};
+use ferrio_core::compact_address::CompactAddress;
 use ferrio_core::write_buf::WriteBuf;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi};
 
+pub use accepting::{Accepted, schedule};
 pub use making::{Parts, new};
 pub use methods::create;
 
@@ -49,9 +53,10 @@ pub struct StreamState {
     pub protocol: Slot,
     /// The Server that accepted the connection, until it is closed.
     pub server: Slot,
-    /// `_extra`: the dict behind `get_extra_info`.
+    /// `_extra`: the dict behind `get_extra_info`; empty until somebody asks for what needs it.
     pub extra: Slot,
-    /// The socket, which this transport owns; empty once closed.
+    /// The socket object, which this transport owns; empty while `owns_fd` is true. It stays when it is
+    /// closed, for `get_extra_info`.
     pub sock: Slot,
     /// The context that the reader is registered in; empty when nothing is read.
     pub reader: Slot,
@@ -66,6 +71,17 @@ pub struct StreamState {
     /// Write buffer limits that were set; None for the default ones.
     limits: Cell<Option<Box<flow::Limits>>>,
     pub fd: Cell<RawFd>,
+    /// The descriptor is open and has no socket object.
+    pub owns_fd: Cell<bool>,
+    /// `sock` is open. Never together with `owns_fd`.
+    pub sock_open: Cell<bool>,
+    /// Family, type and protocol of a socket that has no object.
+    pub family: Cell<u16>,
+    pub kind: Cell<u16>,
+    pub proto: Cell<u16>,
+    /// Where the socket is bound to, and its peer.
+    pub local: Cell<CompactAddress>,
+    pub peer: Cell<CompactAddress>,
     /// `_conn_lost`: 1 when connection_lost is scheduled, then one more for each write after that.
     pub conn_lost: Cell<u32>,
     /// The turn of the loop in which this transport last sent.
@@ -145,6 +161,12 @@ impl StreamState {
             .ok_or_else(|| PyRuntimeError::new_err("the transport has no descriptor"))
     }
 
+    /// Whether the socket is open.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.owns_fd.get() || self.sock_open.get()
+    }
+
     /// Lets `work` have the buffer. It runs no Python code and drops no chunk.
     fn with_buffer<R>(&self, work: impl FnOnce(&mut WriteBuf<Chunk>) -> R) -> R {
         let mut buffer = self.buffer.take().unwrap_or_default();
@@ -198,7 +220,7 @@ impl NativeClass for StreamTransport {
     }
 
     fn needs_finalizer(state: &StreamState) -> bool {
-        state.sock.is_set()
+        state.is_open()
     }
 
     fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
@@ -209,5 +231,7 @@ impl NativeClass for StreamTransport {
         {
             event_loop.get().disown_fd(py, state.fd.get(), object as usize);
         }
+        // Only where a subclass kept the finalizer from it.
+        info::close_descriptor(state);
     }
 }

@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use super::{StreamTransport, flow, writing};
+use super::{StreamTransport, flow, info, writing};
 use crate::loop_state::get;
 use crate::names::{boolean, none};
 
@@ -25,11 +25,11 @@ fn server<'py>(this: This<'_, 'py>) -> Object<'py> {
 }
 
 fn extra<'py>(this: This<'_, 'py>) -> Object<'py> {
-    Ok(this.state().extra.get_or_none(this.py()))
+    info::extra(this)
 }
 
 fn sock<'py>(this: This<'_, 'py>) -> Object<'py> {
-    Ok(this.state().sock.get_or_none(this.py()))
+    if this.state().is_open() { info::socket(this) } else { Ok(none(this.py())) }
 }
 
 fn empty_waiter<'py>(this: This<'_, 'py>) -> Object<'py> {
@@ -92,7 +92,7 @@ fn repr<'py>(this: This<'_, 'py>) -> Object<'py> {
     let state = this.state();
     writing::flush(this)?;
     let mut text = format!("<{}", this.get_type().name()?);
-    if !state.sock.is_set() {
+    if !state.is_open() {
         text.push_str(" closed");
     } else if state.closing.get() {
         text.push_str(" closing");

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{StreamTransport, flow, making, reading, writing};
+use super::{StreamTransport, flow, info, making, reading, writing};
 use crate::errors;
 use crate::loop_state::{Act, call_act_soon, is_debug};
 use crate::names::none;
@@ -102,10 +102,7 @@ fn release(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     if let Ok(event_loop) = state.native_loop(py) {
         event_loop.get().disown_fd(py, state.fd.get(), this.as_ptr() as usize);
     }
-    let closed = match state.sock.take(py) {
-        Some(sock) => sock.call_method0(intern!(py, "close")).map(drop),
-        None => Ok(()),
-    };
+    let closed = info::close_socket(this);
     drop(state.protocol.take(py));
     drop(state.event_loop.take(py));
     if let Some(server) = state.server.take(py) {
@@ -167,26 +164,28 @@ pub fn log(this: &Bound<'_, StreamTransport>, text: &str) -> PyResult<()> {
 pub fn finalize(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
-    if !state.sock.is_set() {
+    if !state.is_open() {
         return Ok(());
     }
     // Before anything else of the end runs code that could look the owner up.
     if let Ok(event_loop) = state.native_loop(py) {
         event_loop.get().disown_fd(py, state.fd.get(), this.as_ptr() as usize);
     }
-    let keywords = PyDict::new(py);
-    keywords.set_item("source", this)?;
-    let text = format!("unclosed transport {}", this.repr()?);
-    let arguments = (text, py.get_type::<PyResourceWarning>());
-    let warned = py.import("warnings")?.call_method("warn", arguments, Some(&keywords));
-    let closed = match state.sock.take(py) {
-        Some(sock) => sock.call_method0(intern!(py, "close")).map(drop),
-        None => Ok(()),
-    };
+    let warned = warn(this);
+    let closed = info::close_socket(this);
     if cfg!(Py_3_13)
         && let Some(server) = state.server.take(py)
     {
         making::detach(&server, this)?;
     }
-    warned.map(drop).and(closed)
+    warned.and(closed)
+}
+
+fn warn(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let py = this.py();
+    let keywords = PyDict::new(py);
+    keywords.set_item("source", this)?;
+    let text = format!("unclosed transport {}", this.repr()?);
+    let arguments = (text, py.get_type::<PyResourceWarning>());
+    py.import("warnings")?.call_method("warn", arguments, Some(&keywords)).map(drop)
 }

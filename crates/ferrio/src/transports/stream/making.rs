@@ -1,12 +1,11 @@
 //! From a connected socket to a transport. CPython: _SelectorSocketTransport.__init__
 
 use ferrio_core::stream_socket;
-use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{STREAM_TRANSPORT, StreamTransport, flow, reading};
+use super::{STREAM_TRANSPORT, StreamTransport, flow, info, reading};
 use crate::futures;
 use crate::loop_state::{Act, EventLoop, call_act_soon};
 use crate::names::{self, none};
@@ -36,28 +35,42 @@ pub fn new<'py>(
 ) -> PyResult<Bound<'py, StreamTransport>> {
     let py = event_loop.py();
     let Parts { sock, protocol, waiter, extra, server } = parts;
-    let extra = extra.unwrap_or_else(|| PyDict::new(py));
-    fill_extra(&extra, &sock)?;
     let fd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
     let this = STREAM_TRANSPORT.alloc(py)?;
     let state = this.state();
     state.event_loop.set(event_loop.clone());
-    state.extra.set(extra);
     state.fd.set(fd);
-    flow::set_protocol(&this, protocol)?;
-    state.sock.set(sock.clone());
-    if let Some(server) = server.filter(|server| !server.is_none()) {
-        state.server.set(server.clone());
-        attach(&server, &this)?;
+    state.proto.set(sock.getattr(intern!(py, "proto"))?.extract().unwrap_or_default());
+    state.sock.set(sock);
+    state.sock_open.set(true);
+    if let Some(extra) = extra {
+        info::fill(&this, &extra)?;
+        state.extra.set(extra);
     }
-    event_loop.get().own_fd(fd, this.as_any());
-    set_nodelay(&this, &sock)?;
-    call_act_soon(event_loop.as_any(), this.as_any(), &CONNECTION_MADE)?;
-    call_act_soon(event_loop.as_any(), this.as_any(), &reading::START)?;
+    flow::set_protocol(&this, protocol)?;
+    begin(&this, event_loop, server)?;
     if let Some(waiter) = waiter.filter(|waiter| !waiter.is_none()) {
         call_act_soon(event_loop.as_any(), &waiter, &RESOLVE)?;
     }
     Ok(this)
+}
+
+/// A transport that has its socket and its protocol begins.
+pub fn begin<'py>(
+    this: &Bound<'py, StreamTransport>,
+    event_loop: &Bound<'py, EventLoop>,
+    server: Option<Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let state = this.state();
+    info::note_addresses(this)?;
+    if let Some(server) = server.filter(|server| !server.is_none()) {
+        state.server.set(server.clone());
+        attach(&server, this)?;
+    }
+    event_loop.get().own_fd(state.fd.get(), this.as_any());
+    set_nodelay(this)?;
+    call_act_soon(event_loop.as_any(), this.as_any(), &CONNECTION_MADE)?;
+    call_act_soon(event_loop.as_any(), this.as_any(), &reading::START)
 }
 
 /// The server counts the transport among its connections; since 3.13 it is told which one it is.
@@ -78,32 +91,14 @@ pub fn detach<'py>(server: &Bound<'py, PyAny>, this: &Bound<'py, StreamTransport
     call_method(server, name, []).map(drop)
 }
 
-/// CPython: _SelectorTransport.__init__
-fn fill_extra(extra: &Bound<'_, PyDict>, sock: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = extra.py();
-    let or_none = |answer: PyResult<_>| match answer {
-        Err(error) if error.is_instance_of::<PyOSError>(py) => Ok(none(py)),
-        answer => answer,
-    };
-    extra.set_item(intern!(py, "socket"), names::TRANSPORT_SOCKET.get(py)?.call1((sock,))?)?;
-    let sockname = or_none(sock.call_method0(intern!(py, "getsockname")))?;
-    extra.set_item(intern!(py, "sockname"), sockname)?;
-    let peername = intern!(py, "peername");
-    if !extra.contains(peername)? {
-        extra.set_item(peername, or_none(sock.call_method0(intern!(py, "getpeername")))?)?;
-    }
-    Ok(())
-}
-
 /// CPython: base_events._set_nodelay. A socket of protocol TCP is one of IP and a stream.
-fn set_nodelay(this: &Bound<'_, StreamTransport>, sock: &Bound<'_, PyAny>) -> PyResult<()> {
-    const IPPROTO_TCP: i32 = 6;
-    let py = this.py();
-    if sock.getattr(intern!(py, "proto"))?.extract::<i32>()? != IPPROTO_TCP {
+fn set_nodelay(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    const IPPROTO_TCP: u16 = 6;
+    if this.state().proto.get() != IPPROTO_TCP {
         return Ok(());
     }
     let outcome = stream_socket::set_nodelay(this.state().descriptor()?);
-    outcome.map_err(|error| crate::errors::os_error(py, &error))
+    outcome.map_err(|error| crate::errors::os_error(this.py(), &error))
 }
 
 /// connection_made() of the protocol.

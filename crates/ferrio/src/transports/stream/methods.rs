@@ -1,15 +1,14 @@
 //! The Python face of the stream transport.
 
-use ferrio_capi::call::call_method;
 use ferrio_capi::method::{Arguments, Members, Object};
 use ferrio_capi::signature::Signature;
 use ferrio_capi::{NativeClass, StateOf};
+use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use pyo3::{PyTypeInfo, intern};
 
-use super::{StreamTransport, attributes, closing, flow, reading, writing};
+use super::{StreamTransport, accepting, attributes, closing, flow, info, reading, writing};
 use crate::futures;
 use crate::names::{self, boolean, none};
 
@@ -30,6 +29,7 @@ acts! {
     pause_reading = reading::pause;
     resume_reading = reading::resume;
     write_eof = writing::write_eof;
+    begin = accepting::begin;
     read_ready = reading::ready;
     write_ready = writing::ready;
     maybe_pause_protocol = flow::maybe_pause;
@@ -146,9 +146,9 @@ fn get_extra_info<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Ob
     let default = default.cloned().unwrap_or_else(|| none(py));
     // Who asks for the socket may act on it: what was written must not come after that.
     writing::flush(this)?;
-    match (this.state().extra.get(py), name) {
-        (Some(extra), Some(name)) => call_method(&extra, intern!(py, "get"), [name, &default]),
-        _ => Ok(default),
+    match name {
+        Some(name) => info::get(this, name, default),
+        None => Ok(default),
     }
 }
 
@@ -235,6 +235,7 @@ fn private(members: Members) -> Members {
         .keywords::<T, _>(c"_fatal_error", fatal_error, doc)
         .one::<T, _>(c"_call_connection_lost", call_connection_lost, doc)
         .keywords::<T, _>(c"_add_reader", add_reader, doc)
+        .noargs::<T, _>(c"_begin", begin, doc)
         .noargs::<T, _>(c"_read_ready", read_ready, doc)
         .noargs::<T, _>(c"_write_ready", write_ready, doc)
         .noargs::<T, _>(c"_make_empty_waiter", make_empty_waiter, doc)

@@ -1,0 +1,163 @@
+//! Listening sockets: connections are accepted in Rust, several a wake-up.
+//! CPython: BaseSelectorEventLoop._start_serving, _accept_connection
+
+use std::io;
+use std::os::fd::RawFd;
+
+use ferrio_capi::runtime;
+use ferrio_core::stream_socket;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use pyo3::{PyTraverseError, PyVisit, intern};
+
+use super::connect;
+use super::lifecycle::inherited;
+use crate::loop_state::{Act, Direction, EventLoop, get, watch_act};
+use crate::transports::stream::{self, Accepted};
+use crate::{errors, names};
+
+/// Seconds. CPython: constants.ACCEPT_RETRY_DELAY
+const ACCEPT_RETRY_DELAY: u32 = 1;
+
+/// A listening socket of a loop.
+#[pyclass(module = "ferrio._ferrio", frozen)]
+struct Listener {
+    event_loop: Py<EventLoop>,
+    sock: Py<PyAny>,
+    factory: Py<PyAny>,
+    server: Py<PyAny>,
+    /// What `_start_serving` and `_accept_connection` are called with.
+    arguments: Py<PyTuple>,
+    fd: RawFd,
+    /// Family, type and protocol.
+    kind: (u16, u16, u16),
+    backlog: usize,
+}
+
+#[pymethods]
+impl Listener {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)?;
+        visit.call(&self.sock)?;
+        visit.call(&self.factory)?;
+        visit.call(&self.server)?;
+        visit.call(&self.arguments)
+    }
+}
+
+/// `_start_serving(protocol_factory, sock, sslcontext=None, server=None, backlog=100, ...)`. What needs
+/// a task or a log for each connection is served by asyncio's own method.
+pub fn start<'py>(
+    slf: &Bound<'py, EventLoop>,
+    args: &Bound<'py, PyTuple>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<()> {
+    let py = slf.py();
+    let Some(listener) = listener(slf, args, keywords)? else {
+        let name = intern!(py, "_start_serving");
+        return inherited(slf)?.call_method(name, args.clone(), keywords).map(drop);
+    };
+    slf.get().check_closed()?;
+    let fd = runtime::borrow_fd(listener.fd)
+        .ok_or_else(|| PyRuntimeError::new_err("the socket is closed"))?;
+    let listener = Bound::new(py, listener)?;
+    watch_act(slf, Direction::Read, fd, listener.as_any(), &ACCEPT).map(drop)
+}
+
+/// The listener for the arguments of `_start_serving`; None for what is not accepted natively.
+fn listener<'py>(
+    slf: &Bound<'py, EventLoop>,
+    args: &Bound<'py, PyTuple>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Option<Listener>> {
+    let py = slf.py();
+    if get(&slf.get().debug) || args.len() < 5 || keywords.is_some_and(|given| !given.is_empty()) {
+        return Ok(None);
+    }
+    let (factory, sock, context) = (args.get_item(0)?, args.get_item(1)?, args.get_item(2)?);
+    let plain = sock.get_type().is(names::STOCK_SOCKET.get(py)?);
+    if context.is_truthy()? || !plain || !connect::is_plain_socket(&sock)? {
+        return Ok(None);
+    }
+    let number = |name: &str| sock.getattr(name)?.extract::<u16>();
+    Ok(Some(Listener {
+        event_loop: slf.clone().unbind(),
+        factory: factory.unbind(),
+        server: args.get_item(3)?.unbind(),
+        arguments: args.clone().unbind(),
+        fd: sock.call_method0(intern!(py, "fileno"))?.extract()?,
+        kind: (number("family")?, number("type")?, number("proto")?),
+        backlog: args.get_item(4)?.extract()?,
+        sock: sock.unbind(),
+    }))
+}
+
+/// Somebody wants to connect.
+static ACCEPT: Act = Act {
+    run: |object, _| accept(object.cast::<Listener>()?),
+    parts: |object| {
+        let listener = object.cast::<Listener>()?.get();
+        let event_loop = listener.event_loop.bind(object.py());
+        let callback = event_loop.getattr(intern!(object.py(), "_accept_connection"))?;
+        Ok((callback, listener.arguments.bind(object.py()).clone()))
+    },
+};
+
+/// CPython: BaseSelectorEventLoop._accept_connection
+fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
+    let py = listener.py();
+    let this = listener.get();
+    let event_loop = this.event_loop.bind(py);
+    if get(&event_loop.get().debug) || event_loop.get().task_factory.borrow_mut(py).is_some() {
+        // Debug mode logs each connection, and a factory wants to see the task of each.
+        let name = intern!(py, "_accept_connection");
+        return event_loop.call_method1(name, this.arguments.bind(py).clone()).map(drop);
+    }
+    let fd = runtime::borrow_fd(this.fd)
+        .ok_or_else(|| PyRuntimeError::new_err("the socket is closed"))?;
+    // Since 3.14 one more than the backlog.
+    for _ in 0..this.backlog + usize::from(cfg!(Py_3_14)) {
+        let (connection, peer) = match stream_socket::accept(fd) {
+            Ok(accepted) => accepted,
+            Err(error) if is_over(&error) => return Ok(()),
+            Err(error) if is_short_of_resources(&error) => {
+                back_off(listener, &error)?;
+                continue;
+            }
+            Err(error) => return Err(errors::os_error(py, &error)),
+        };
+        let (factory, server) = (this.factory.bind(py), this.server.bind(py));
+        let kind = this.kind;
+        stream::schedule(event_loop, Accepted { connection, peer, kind, factory, server })?;
+    }
+    Ok(())
+}
+
+fn is_over(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+    matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted)
+}
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM of errno(3).
+fn is_short_of_resources(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
+}
+
+/// The kernel goes on reporting the socket as ready: it is left alone for a while.
+#[cold]
+fn back_off(listener: &Bound<'_, Listener>, error: &io::Error) -> PyResult<()> {
+    let py = listener.py();
+    let this = listener.get();
+    let event_loop = this.event_loop.bind(py);
+    let report = PyDict::new(py);
+    report.set_item("message", "socket.accept() out of system resource")?;
+    report.set_item("exception", errors::os_error(py, error).into_value(py))?;
+    report.set_item("socket", names::TRANSPORT_SOCKET.get(py)?.call1((&this.sock,))?)?;
+    event_loop.call_method1(intern!(py, "call_exception_handler"), (report,))?;
+    event_loop.call_method1(intern!(py, "_remove_reader"), (this.fd,))?;
+    let start = event_loop.getattr(intern!(py, "_start_serving"))?;
+    let mut arguments = vec![ACCEPT_RETRY_DELAY.into_pyobject(py)?.into_any(), start];
+    arguments.extend(this.arguments.bind(py).iter());
+    event_loop.call_method1(intern!(py, "call_later"), PyTuple::new(py, arguments)?).map(drop)
+}
