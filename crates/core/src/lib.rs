@@ -8,19 +8,21 @@
 //! |---|---|
 //! | [`ready`] | FIFO of runnable things |
 //! | [`timers`] | deadline heap with lazy cancel |
-//! | [`wake`] | the wake flag, the only thing here that two threads share besides [`reactor::Poller`] |
+//! | [`wake`] | the wake flag; threads share it, [`reactor::Poller`] and [`parker::Parker`], nothing else |
 //! | [`reactor`] | epoll, its wake-up, and the table of who waits for which fd |
 //! | [`numeric_address`] | what getaddrinfo answers for an address in numbers |
 //! | [`compact_address`] | a socket address in few bytes |
 //! | [`write_buf`] | what a transport has still to send |
 //! | [`stream_socket`] | the system calls of a stream socket |
 //! | [`datagram_socket`] | the system calls of a datagram socket |
+//! | [`parker`] | a place where one thread sleeps until another wakes it |
 //! | [`turn`] | how long one turn of the loop may sleep; the clock |
 #![forbid(unsafe_code)]
 
 pub mod compact_address;
 pub mod datagram_socket;
 pub mod numeric_address;
+pub mod parker;
 pub mod reactor;
 pub mod ready;
 pub mod stream_socket;

@@ -198,7 +198,7 @@ fn token_of(fd: BorrowedFd<'_>) -> EventData {
     EventData::new_u64(u64::from(fd.as_raw_fd() as u32))
 }
 
-fn to_timespec(duration: Duration) -> Timespec {
+pub(crate) fn to_timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),
