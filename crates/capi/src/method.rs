@@ -15,6 +15,8 @@ use crate::native_class::NativeClass;
 pub use crate::send::Next;
 use crate::trampoline::{guard, guard_object};
 
+mod slots;
+
 /// The result of everything that answers with an object.
 pub type Object<'py> = PyResult<Bound<'py, PyAny>>;
 
@@ -189,25 +191,6 @@ impl Members {
             }
         }
         self.getset.push(property(name, getter::<C, F>, Some(set::<C, G>)));
-        self
-    }
-
-    /// A slot of shape `object -> object`: tp_repr, tp_iter, am_await.
-    #[must_use]
-    pub fn unary_slot<C: NativeClass, F>(mut self, id: c_int, _f: F) -> Self
-    where
-        F: for<'py> Fn(&Bound<'py, C>) -> Object<'py> + Copy,
-    {
-        unsafe extern "C" fn call<C: NativeClass, F>(
-            object: *mut ffi::PyObject,
-        ) -> *mut ffi::PyObject
-        where
-            F: for<'py> Fn(&Bound<'py, C>) -> Object<'py> + Copy,
-        {
-            // SAFETY: called by CPython with an instance; F proven by `unary_slot`.
-            unsafe { guard_object(|py| the::<F>()(this::<C>(py, &object))) }
-        }
-        self.slots.push(slot(id, call::<C, F> as *mut c_void));
         self
     }
 

@@ -1,0 +1,63 @@
+//! Slots of plain shapes: one object in, one out, and tp_call. Reference: Doc/c-api/typeobj.rst.
+
+use std::ffi::{c_int, c_void};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::{Members, Object, the, this};
+use crate::class::slot;
+use crate::native_class::NativeClass;
+use crate::trampoline::guard_object;
+
+impl Members {
+    /// A slot of shape `object -> object`: tp_repr, tp_iter, am_await.
+    #[must_use]
+    pub fn unary_slot<C: NativeClass, F>(mut self, id: c_int, _f: F) -> Self
+    where
+        F: for<'py> Fn(&Bound<'py, C>) -> Object<'py> + Copy,
+    {
+        unsafe extern "C" fn call<C: NativeClass, F>(
+            object: *mut ffi::PyObject,
+        ) -> *mut ffi::PyObject
+        where
+            F: for<'py> Fn(&Bound<'py, C>) -> Object<'py> + Copy,
+        {
+            // SAFETY: called by CPython with an instance; F proven by `unary_slot`.
+            unsafe { guard_object(|py| the::<F>()(this::<C>(py, &object))) }
+        }
+        self.slots.push(slot(id, call::<C, F> as *mut c_void));
+        self
+    }
+
+    /// tp_call with exactly one positional argument, which is what a callback gets.
+    #[must_use]
+    pub fn call_one<C: NativeClass, F>(mut self, _f: F) -> Self
+    where
+        F: for<'py> Fn(&Bound<'py, C>, &Bound<'py, PyAny>) -> Object<'py> + Copy,
+    {
+        unsafe extern "C" fn call<C: NativeClass, F>(
+            object: *mut ffi::PyObject,
+            args: *mut ffi::PyObject,
+            keywords: *mut ffi::PyObject,
+        ) -> *mut ffi::PyObject
+        where
+            F: for<'py> Fn(&Bound<'py, C>, &Bound<'py, PyAny>) -> Object<'py> + Copy,
+        {
+            // SAFETY: called by CPython with an instance, a tuple, and a dict or null; F proven.
+            unsafe {
+                guard_object(|py| {
+                    let args = Bound::ref_from_ptr(py, &args).cast_unchecked::<PyTuple>();
+                    if args.len() != 1 || !keywords.is_null() {
+                        return Err(PyTypeError::new_err("exactly one argument is expected"));
+                    }
+                    the::<F>()(this::<C>(py, &object), &args.get_item(0)?)
+                })
+            }
+        }
+        self.slots.push(slot(ffi::Py_tp_call, call::<C, F> as *mut c_void));
+        self
+    }
+}
