@@ -5,6 +5,7 @@ import asyncio
 import sys
 from asyncio import _CoroutineLike
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from contextvars import Context
 from selectors import SelectorKey
 from typing import Any, Self, TypeAlias, TypeVar, TypeVarTuple, final, overload
@@ -107,6 +108,11 @@ class EventLoop:
             name: object = None,
             context: Context | None = None,
         ) -> asyncio.Task[_T]: ...
+
+    # Threads
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]: ...
 
     # Signals. Readers, writers and everything else are inherited by ferrio.EventLoop.
     def add_signal_handler(

@@ -396,6 +396,34 @@ async def executor_calls(loop, count):
 
 
 @scenario
+async def default_executor_calls(loop, count):
+    for size in batches(count // 10):
+        made = [loop.run_in_executor(None, SENTINEL, SENTINEL) for _ in range(size)]
+        made[0].cancel()
+        await asyncio.wait(made)
+        await asyncio.to_thread(SENTINEL, SENTINEL)
+
+
+@scenario
+async def failing_executor_calls(loop, count):
+    def fails(argument):
+        raise ValueError(argument)
+
+    for size in batches(count // 20):
+        made = [loop.run_in_executor(None, fails, SENTINEL) for _ in range(size)]
+        await asyncio.gather(*made, return_exceptions=True)
+
+
+@scenario
+async def cancelled_executor_calls(loop, count):
+    for size in batches(count // 20):
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        made = [loop.run_in_executor(pool, SENTINEL, SENTINEL) for _ in range(size)]
+        pool.shutdown(cancel_futures=True)
+        await asyncio.wait(made)
+
+
+@scenario
 async def async_generators(loop, count):
     async def generator():
         yield SENTINEL

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod connect;
 mod debug;
+mod executor;
 pub mod fd;
 pub mod hot_methods;
 pub mod lifecycle;
@@ -17,3 +18,5 @@ pub mod selector;
 pub mod serve;
 pub mod signals;
 mod transports_by_fd;
+pub mod work_item;
+mod work_queue;

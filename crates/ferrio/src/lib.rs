@@ -69,6 +69,7 @@ mod _ferrio {
         crate::tasks::sleep::create(py)?;
         crate::transports::stream::create(py)?;
         crate::transports::datagram::create(py)?;
+        crate::event_loop::work_item::create(py)?;
         module.setattr("_panic", PANIC.bind(module.as_any())?)?;
         module.add("Handle", crate::handles::Handle::type_object(py))?;
         module.add("TimerHandle", crate::handles::TimerHandle::type_object(py))?;

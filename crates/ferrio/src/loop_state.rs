@@ -88,7 +88,11 @@ pub struct EventLoop {
     pub run_once_overridden: AtomicBool,
     /// The same for `time`.
     pub time_overridden: AtomicBool,
-    /// The version of the loop's class for which the three flags above were found.
+    /// The same for `create_future`, which `run_in_executor` must then call.
+    pub create_future_overridden: AtomicBool,
+    /// The same for `call_soon_threadsafe`, which must then bring the outcome of that.
+    pub threadsafe_overridden: AtomicBool,
+    /// The version of the loop's class for which the flags above were found.
     pub class_version: AtomicU32,
     /// Somebody put a selector of their own into `_selector`: polls go through its `select`.
     pub selector_replaced: AtomicBool,
@@ -136,6 +140,8 @@ impl EventLoop {
             call_later_overridden: AtomicBool::new(false),
             run_once_overridden: AtomicBool::new(false),
             time_overridden: AtomicBool::new(false),
+            create_future_overridden: AtomicBool::new(false),
+            threadsafe_overridden: AtomicBool::new(false),
             class_version: AtomicU32::new(0),
             selector_replaced: AtomicBool::new(false),
             internal_fds: AtomicU64::new(0),

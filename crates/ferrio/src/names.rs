@@ -87,6 +87,14 @@ imported! {
     GET_ASYNCGEN_HOOKS = "sys"."get_asyncgen_hooks";
     SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
     FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
+    COPY_FUTURE_STATE = "asyncio.futures"."_copy_future_state";
+    CHAIN_FUTURE = "asyncio.futures"."_chain_future";
+    CONCURRENT_FUTURE = "concurrent.futures"."Future";
+    THREAD_POOL_EXECUTOR = "concurrent.futures.thread"."ThreadPoolExecutor";
+    WORK_ITEM = "concurrent.futures.thread"."_WorkItem";
+    SEMAPHORE = "threading"."Semaphore";
+    SIMPLE_QUEUE = "_queue"."SimpleQueue";
+    QUEUE_EMPTY = "_queue"."Empty";
     SELECTOR_KEY = "selectors"."SelectorKey";
     FLOW_CONTROL_MIXIN = "asyncio.transports"."_FlowControlMixin";
     TRANSPORT_SOCKET = "asyncio.trsock"."TransportSocket";

@@ -18,13 +18,15 @@ use crate::loop_state::{EventLoop, set};
 
 /// The methods that native code calls past Python while nobody replaces them, and the flags that say
 /// so.
-fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 5] {
+fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 7] {
     [
         ("call_soon", &native.call_soon_overridden),
         ("call_at", &native.call_at_overridden),
         ("call_later", &native.call_later_overridden),
         ("_run_once", &native.run_once_overridden),
         ("time", &native.time_overridden),
+        ("create_future", &native.create_future_overridden),
+        ("call_soon_threadsafe", &native.threadsafe_overridden),
     ]
 }
 

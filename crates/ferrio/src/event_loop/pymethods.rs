@@ -10,7 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::ready_queue::ReadyQueue;
 use super::transports_by_fd::TransportsByFd;
-use super::{call, connect, debug, fd, lifecycle, overrides, run, serve, signals};
+use super::{call, connect, debug, executor, fd, lifecycle, overrides, run, serve, signals};
 use crate::loop_state::{Direction, EventLoop, get, set};
 use crate::transports::{datagram, stream::Parts};
 
@@ -84,6 +84,18 @@ impl EventLoop {
         sig: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         signals::remove(slf, sig)
+    }
+
+    /// Arrange for `func(*args)` to be called in the executor, None for the default one; return a
+    /// Future for its result.
+    #[pyo3(signature = (executor, func, *args))]
+    fn run_in_executor<'py>(
+        slf: &Bound<'py, Self>,
+        executor: Bound<'py, PyAny>,
+        func: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        executor::run(slf, executor, func, args)
     }
 
     #[pyo3(signature = (fd, callback, *args))]
