@@ -150,10 +150,13 @@ def test_a_slow_protocol_callback_is_logged_in_debug_mode(loop, run, caplog, cal
     loop.slow_callback_duration = 0.003
     run(main())
     texts = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    (text,) = [text for text in texts if text.startswith(SLOW)]
-    assert " took 0.0" in text
-    assert text.endswith(" seconds")
     caplog.clear()
+    # On a busy machine others may be slow as well.
+    slow_texts = [text for text in texts if text.startswith(SLOW)]
+    assert slow_texts
+    for text in slow_texts:
+        assert " took 0." in text
+        assert text.endswith(" seconds")
 
 
 def test_callbacks_of_transports_are_quick_enough_to_be_silent(loop, run, caplog):
