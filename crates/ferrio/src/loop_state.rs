@@ -8,6 +8,7 @@
 //! is dropped after the borrow.
 //! Shutdown: `close` empties the three queues; dropping the loop does the same.
 
+mod heap;
 mod item;
 mod owners;
 mod watch;
@@ -113,6 +114,7 @@ impl EventLoop {
     /// # Errors
     /// OSError when the kernel has no descriptor left.
     pub fn create() -> std::io::Result<Self> {
+        heap::keep_free_memory();
         Ok(Self {
             ready: GilCell::new(Ready::new()),
             timers: GilCell::new(Timers::new()),
