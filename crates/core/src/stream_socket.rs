@@ -3,11 +3,12 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::net::SocketAddrV4;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
-    self, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, sockopt,
+    self, AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, sockopt,
 };
 
 use crate::compact_address::CompactAddress;
@@ -28,6 +29,17 @@ pub fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, CompactAddress)> {
 pub fn local_address(fd: BorrowedFd<'_>) -> CompactAddress {
     net::getsockname(fd)
         .map_or_else(|_| CompactAddress::absent(), |local| CompactAddress::of(&local))
+}
+
+/// Whether the connections of a listening socket have its own address: a Unix one, and one that is
+/// bound to an IPv4 address and not to all of them.
+#[must_use]
+pub fn names_its_connections(fd: BorrowedFd<'_>) -> bool {
+    let Ok(local) = net::getsockname(fd) else { return false };
+    match SocketAddrV4::try_from(local.clone()) {
+        Ok(local) => !local.ip().is_unspecified(),
+        Err(_) => local.address_family() == AddressFamily::UNIX,
+    }
 }
 
 /// The address that a socket is connected to. getpeername(2)

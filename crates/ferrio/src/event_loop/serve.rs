@@ -29,6 +29,8 @@ struct Listener {
     server: Py<PyAny>,
     /// What `_start_serving` and `_accept_connection` are called with.
     arguments: Py<PyTuple>,
+    /// The address of the socket, when its connections have the same.
+    sockname: Option<Py<PyAny>>,
     fd: RawFd,
     /// Family, type and protocol.
     kind: (u16, u16, u16),
@@ -42,6 +44,7 @@ impl Listener {
         visit.call(&self.sock)?;
         visit.call(&self.factory)?;
         visit.call(&self.server)?;
+        self.sockname.iter().try_for_each(|name| visit.call(name))?;
         visit.call(&self.arguments)
     }
 }
@@ -81,12 +84,20 @@ fn listener<'py>(
         return Ok(None);
     }
     let number = |name: &str| sock.getattr(name)?.extract::<u16>();
+    let fd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
+    let bound = match runtime::borrow_fd(fd) {
+        Some(fd) if stream_socket::names_its_connections(fd) => {
+            Some(sock.call_method0(intern!(py, "getsockname"))?.unbind())
+        }
+        _ => None,
+    };
     Ok(Some(Listener {
+        sockname: bound,
         event_loop: slf.clone().unbind(),
         factory: factory.unbind(),
         server: args.get_item(3)?.unbind(),
         arguments: args.clone().unbind(),
-        fd: sock.call_method0(intern!(py, "fileno"))?.extract()?,
+        fd,
         kind: (number("family")?, number("type")?, number("proto")?),
         backlog: args.get_item(4)?.extract()?,
         sock: sock.unbind(),
@@ -128,8 +139,10 @@ fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
             Err(error) => return Err(errors::os_error(py, &error)),
         };
         let (factory, server) = (this.factory.bind(py), this.server.bind(py));
+        let sockname = this.sockname.as_ref().map(|name| name.bind(py));
         let kind = this.kind;
-        stream::schedule(event_loop, Accepted { connection, peer, kind, factory, server })?;
+        let accepted = Accepted { connection, peer, sockname, kind, factory, server };
+        stream::schedule(event_loop, accepted)?;
     }
     Ok(())
 }

@@ -79,7 +79,9 @@ pub struct StreamState {
     pub family: Cell<u16>,
     pub kind: Cell<u16>,
     pub proto: Cell<u16>,
-    /// Where the socket is bound to, and its peer.
+    /// Where an accepted socket is bound to, as the listening one shows it; else empty.
+    pub sockname: Slot,
+    /// Where the socket is bound to, when `sockname` is empty, and its peer.
     pub local: Cell<CompactAddress>,
     pub peer: Cell<CompactAddress>,
     /// `_conn_lost`: 1 when connection_lost is scheduled, then one more for each write after that.
@@ -127,7 +129,7 @@ impl std::fmt::Debug for StreamState {
 }
 
 impl StreamState {
-    fn slots(&self) -> [&Slot; 9] {
+    fn slots(&self) -> [&Slot; 10] {
         [
             &self.event_loop,
             &self.protocol,
@@ -138,6 +140,7 @@ impl StreamState {
             &self.writer,
             &self.lost,
             &self.empty_waiter,
+            &self.sockname,
         ]
     }
 

@@ -19,6 +19,8 @@ use crate::loop_state::{Act, EventLoop, call_act_soon, is_debug};
 pub struct Accepted<'a, 'py> {
     pub connection: OwnedFd,
     pub peer: CompactAddress,
+    /// The address of the listening socket, where it is that of each connection too.
+    pub sockname: Option<&'a Bound<'py, PyAny>>,
     /// Family, type and protocol of the socket.
     pub kind: (u16, u16, u16),
     pub factory: &'a Bound<'py, PyAny>,
@@ -35,6 +37,7 @@ pub fn schedule(event_loop: &Bound<'_, EventLoop>, accepted: Accepted<'_, '_>) -
     state.fd.set(accepted.connection.into_raw_fd());
     state.owns_fd.set(true);
     state.peer.set(accepted.peer);
+    state.sockname.replace(event_loop.py(), accepted.sockname.cloned());
     let (family, kind, proto) = accepted.kind;
     state.family.set(family);
     state.kind.set(kind);

@@ -17,11 +17,14 @@ use crate::names::{self, none};
 pub fn note_addresses(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let state = this.state();
     let fd = state.descriptor()?;
-    state.local.set(stream_socket::local_address(fd));
+    if !state.sockname.is_set() {
+        state.local.set(stream_socket::local_address(fd));
+    }
     if state.peer.get().is_unknown() {
         state.peer.set(stream_socket::peer_address(fd));
     }
-    if state.local.get().is_unknown() || state.peer.get().is_unknown() {
+    let local_unknown = state.local.get().is_unknown() && !state.sockname.is_set();
+    if local_unknown || state.peer.get().is_unknown() {
         // An address that only the socket object can tell.
         extra(this)?;
     }
@@ -68,7 +71,10 @@ pub fn fill(this: &Bound<'_, StreamTransport>, extra: &Bound<'_, PyDict>) -> PyR
     let py = this.py();
     let sock = socket(this)?;
     extra.set_item(intern!(py, "socket"), names::TRANSPORT_SOCKET.get(py)?.call1((&sock,))?)?;
-    let local = address(&sock, this.state().local.get(), intern!(py, "getsockname"))?;
+    let local = match this.state().sockname.get(py) {
+        Some(local) => local,
+        None => address(&sock, this.state().local.get(), intern!(py, "getsockname"))?,
+    };
     extra.set_item(intern!(py, "sockname"), local)?;
     let peername = intern!(py, "peername");
     if !extra.contains(peername)? {
@@ -115,7 +121,7 @@ pub fn get<'py>(
     {
         let known = match name.to_str()? {
             "peername" => shown(py, state.peer.get()),
-            "sockname" => shown(py, state.local.get()),
+            "sockname" => state.sockname.get(py).or_else(|| shown(py, state.local.get())),
             "socket" => None,
             _ => Some(default.clone()),
         };
