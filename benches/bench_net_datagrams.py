@@ -51,7 +51,8 @@ for size in (KIB, 64):
             server="datagrams",
             at="udp:127.0.0.1:0",
             load=echo_load(peers, size),
-            uvloop_goal=1.3,
+            # One peer at a time: nearly all of it is going to sleep and waking up.
+            uvloop_goal=1.3 if peers > 1 else None,
             by_default=peers > 1,
         )
 add_row(
