@@ -239,6 +239,31 @@ def test_writing_inside_resume_writing_pauses_again(same_trace):
     ]
 
 
+@pytest.mark.parametrize("method", ["write", "writelines"])
+def test_a_write_inside_resume_writing_that_fits_pauses_nobody(same_trace, method):
+    async def scenario(trace):
+        def write_more(self):
+            getattr(self.transport, method)([b"fits"] if method == "writelines" else b"fits")
+            trace.note("size", self.transport.get_write_buffer_size())
+
+        protocol = trace.protocol("near", resume_writing=write_more)
+        transport, far = await trace.connect(protocol)
+        with far:
+            transport.set_write_buffer_limits(high=0)
+            written = await fill(transport)
+            await drained(trace, far, written + 4)
+            transport.close()
+            await trace.turns(2)
+
+    assert same_trace(scenario)[1:] == [
+        ["near", "pause_writing"],
+        ["near", "resume_writing"],
+        ["size", 0],
+        ["near", "connection_lost", None],
+        ["returned", None],
+    ]
+
+
 @pytest.mark.parametrize("callback", ["pause_writing", "resume_writing"])
 @pytest.mark.parametrize("act", ["close", "abort", "write_eof"])
 def test_ending_inside_flow_control(same_trace, callback, act):

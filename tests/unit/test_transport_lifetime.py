@@ -1,6 +1,7 @@
 """Who keeps a transport alive, and that a closed one leaves nothing behind."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import socket
@@ -9,6 +10,7 @@ import weakref
 
 import pytest
 from descriptors import open_descriptors, strangers
+from event_trace import fill
 
 
 class Protocol(asyncio.Protocol):
@@ -265,3 +267,48 @@ def test_the_descriptor_stays_open_until_connection_lost_returned(loop, run):
         return inode
 
     assert run(main()) == seen[0]
+
+
+def test_what_is_written_when_all_was_sent_reaches_no_stranger(loop, run):
+    # A close that had data to send calls connection_lost when the last of it is gone. What the
+    # protocol writes in it, and anybody later, must not go to whoever gets the number next.
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    number = near.fileno()
+    taken = []
+
+    class Protocol(asyncio.Protocol):
+        def connection_lost(self, exc):
+            for data in (b"one", b"two", b"three"):
+                transport.write(data)
+
+    def take_the_number():
+        # Due timers run last in a turn.
+        if near.fileno() == -1 and not taken:
+            taken.extend(socket.socketpair())
+
+    async def main():
+        nonlocal transport
+        transport, _ = await loop.create_connection(Protocol, sock=near)
+        await fill(transport)
+        transport.close()
+        while not taken:
+            with contextlib.suppress(BlockingIOError):
+                far.recv(1 << 20)
+            loop.call_later(0, take_the_number)
+            await asyncio.sleep(0)
+        assert taken[0].fileno() == number
+        for act in (lambda: transport.write(b"x"), transport.abort, transport.close):
+            # CPython: a closed transport without _conn_lost fails at its missing loop.
+            with contextlib.suppress(AttributeError):
+                act()
+        await asyncio.sleep(0)
+        taken[1].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            taken[1].recv(100)
+
+    transport = None
+    with far:
+        run(main())
+    for sock in taken:
+        sock.close()

@@ -317,3 +317,36 @@ def test_writing_inside_connection_made_and_data_received(same_trace):
             await trace.turns(2)
 
     assert events(same_trace(scenario), "peer") == [["peer", b"hello"], ["peer", b"ABC!"]]
+
+
+def test_writelines_over_the_high_mark_pause_the_protocol(loop, run, engine):
+    if engine.name == "asyncio" and (3, 12) <= sys.version_info < (3, 12, 9):
+        pytest.skip("gh-127655: writelines pauses nobody")
+    if engine.name == "asyncio" and (3, 13) <= sys.version_info < (3, 13, 2):
+        pytest.skip("gh-127655: writelines pauses nobody")
+    paused = []
+
+    class Protocol(asyncio.Protocol):
+        def pause_writing(self):
+            paused.append(transport.get_write_buffer_size())
+
+    async def main():
+        nonlocal transport
+        near, far = socket.socketpair()
+        transport, _ = await loop.create_connection(Protocol, sock=near)
+        transport.set_write_buffer_limits(high=1_000_000)
+        with far:
+            while not transport.get_write_buffer_size():
+                transport.writelines([b"x" * 50_000, b"x" * 50_000])
+            assert paused == []
+            while not paused:
+                before = transport.get_write_buffer_size()
+                assert before <= 1_000_000
+                transport.writelines([b"x" * 50_000, b"x" * 50_000])
+            transport.abort()
+            await asyncio.sleep(0)
+
+    transport = None
+    run(main())
+    assert paused == [paused[0]]
+    assert paused[0] > 1_000_000

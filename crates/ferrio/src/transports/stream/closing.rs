@@ -85,6 +85,9 @@ pub fn connection_lost<'py>(
 ) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
+    // A transport that had to send first comes here at once. What the protocol writes now, or anybody
+    // later, must not reach the descriptor, whose number may be a stranger's by then.
+    state.conn_lost.set(state.conn_lost.get().max(1));
     let told = match state.protocol.get(py) {
         Some(protocol) if state.protocol_connected.get() => {
             call_method(&protocol, intern!(py, "connection_lost"), [&exception]).map(drop)
@@ -99,6 +102,7 @@ pub fn connection_lost<'py>(
 fn release(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
+    writing::discard(this);
     if let Ok(event_loop) = state.native_loop(py) {
         event_loop.get().disown_fd(py, state.fd.get(), this.as_ptr() as usize);
     }

@@ -54,12 +54,14 @@ pub fn write<'py>(this: &Bound<'py, StreamTransport>, data: &Bound<'py, PyAny>) 
         Ok(chunk) => chunk,
         Err(error) => return closing::fatal(this, error, FATAL),
     };
-    if state.writer.is_set() || state.deferred.get() {
+    // In resume_writing() the writer is set and the buffer empty: then there is room, as on stock.
+    let waits = state.writer.is_set();
+    if state.deferred.get() || (waits && state.buffered() > 0) {
         queue(this, chunk, 0);
         note_second_write(this);
         return flow::maybe_pause(this);
     }
-    if defers(this)? {
+    if !waits && defers(this)? {
         queue(this, chunk, 0);
         state.deferred.set(true);
         state.native_loop(this.py())?.get().call_before_poll(this.as_any(), flush_before_poll);
@@ -308,13 +310,16 @@ pub fn writelines<'py>(
             Err(_) => Chunk::View(Buffer::readable(PyMemoryView::from(&line)?.as_any())?),
         });
     }
+    if state.conn_lost.get() > 0 {
+        return refuse(this);
+    }
+    let room = !state.writer.is_set() || state.buffered() == 0;
     for chunk in chunks {
         queue(this, chunk, 0);
     }
-    if state.conn_lost.get() > 0 || state.writer.is_set() || state.buffered() == 0 {
-        return Ok(());
+    if room && state.buffered() > 0 {
+        state.deferred.set(true);
+        flush(this)?;
     }
-    state.deferred.set(true);
-    flush(this)?;
     flow::maybe_pause(this)
 }
