@@ -16,13 +16,17 @@
 //! | [`stream_socket`] | the system calls of a stream socket |
 //! | [`datagram_socket`] | the system calls of a datagram socket |
 //! | [`parker`] | a place where one thread sleeps until another wakes it |
+//! | [`pipe`] | the system calls of a pipe transport |
+//! | [`child`] | the end of a child process |
 //! | [`turn`] | how long one turn of the loop may sleep; the clock |
 #![forbid(unsafe_code)]
 
+pub mod child;
 pub mod compact_address;
 pub mod datagram_socket;
 pub mod numeric_address;
 pub mod parker;
+pub mod pipe;
 pub mod reactor;
 pub mod ready;
 pub mod stream_socket;

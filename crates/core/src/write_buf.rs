@@ -66,6 +66,13 @@ impl<C: AsRef<[u8]>> WriteBuf<C> {
         self.chunks.front().map_or(&[], |chunk| &chunk.as_ref()[self.sent..])
     }
 
+    /// A copy of all the bytes that are not sent yet.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<u8> {
+        let all: Vec<u8> = self.chunks.iter().flat_map(AsRef::as_ref).copied().collect();
+        all.get(self.sent..).unwrap_or_default().to_vec()
+    }
+
     /// How many chunks wait.
     #[must_use]
     pub fn chunks(&self) -> usize {
