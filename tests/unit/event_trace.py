@@ -45,6 +45,7 @@ def shown(value):
     value = re.sub(r"<_?(?:Selector|Unix)?(\w+Transport)\b", r"<\1", value)
     value = re.sub(r"\b(fd=|File descriptor )\d+", r"\1N", value)
     value = re.sub(r"\bpid[= ]\d+", "pid=N", value)
+    value = re.sub(r"\b(Read|Write) pipe \d+", r"\1 pipe N", value)
     value = re.sub(r"('(?:127|::)[\w.:]*', )\d+", r"\1PORT", value)
     value = re.sub(r"^(Exception in callback) .*", r"\1", value, flags=re.DOTALL)
     return re.sub(r" at 0x[0-9a-f]+", "", value)

@@ -148,3 +148,11 @@ pub struct InitArguments<'a, 'py> {
     pub(crate) args: &'a Bound<'py, PyAny>,
     pub(crate) keywords: Option<&'a Bound<'py, PyAny>>,
 }
+
+impl<'py> InitArguments<'_, 'py> {
+    /// The token.
+    #[must_use]
+    pub fn py(&self) -> Python<'py> {
+        self.args.py()
+    }
+}

@@ -68,6 +68,8 @@ mod _ferrio {
         crate::tasks::methods::create(py)?;
         crate::tasks::sleep::create(py)?;
         crate::transports::stream::create(py)?;
+        crate::transports::pipe::read::create(py)?;
+        crate::transports::pipe::write::create(py)?;
         crate::transports::datagram::create(py)?;
         crate::event_loop::work_item::create(py)?;
         module.setattr("_panic", PANIC.bind(module.as_any())?)?;

@@ -86,6 +86,9 @@ imported! {
     CURRENT_TASKS = "_asyncio"."_current_tasks";
     GET_ASYNCGEN_HOOKS = "sys"."get_asyncgen_hooks";
     SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
+    READ_TRANSPORT = "asyncio.transports"."ReadTransport";
+    READ_PIPE_TRANSPORT = "asyncio.unix_events"."_UnixReadPipeTransport";
+    WRITE_PIPE_TRANSPORT = "asyncio.unix_events"."_UnixWritePipeTransport";
     FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
     COPY_FUTURE_STATE = "asyncio.futures"."_copy_future_state";
     CHAIN_FUTURE = "asyncio.futures"."_chain_future";

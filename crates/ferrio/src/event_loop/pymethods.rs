@@ -12,7 +12,7 @@ use super::ready_queue::ReadyQueue;
 use super::transports_by_fd::TransportsByFd;
 use super::{call, connect, debug, executor, fd, lifecycle, overrides, run, serve, signals};
 use crate::loop_state::{Direction, EventLoop, get, set};
-use crate::transports::{datagram, stream::Parts};
+use crate::transports::{datagram, pipe, stream::Parts};
 
 #[pymethods]
 impl EventLoop {
@@ -201,6 +201,30 @@ impl EventLoop {
     ) -> PyResult<Bound<'py, PyAny>> {
         let parts = datagram::Parts { sock, protocol, address, waiter, extra };
         connect::make_datagram_transport(slf, parts)
+    }
+
+    #[pyo3(signature = (pipe, protocol, waiter=None, extra=None))]
+    fn _make_read_pipe_transport<'py>(
+        slf: &Bound<'py, Self>,
+        pipe: Bound<'py, PyAny>,
+        protocol: Bound<'py, PyAny>,
+        waiter: Option<Bound<'py, PyAny>>,
+        extra: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let event_loop = slf.as_any().clone();
+        pipe::read::new(slf.py(), &pipe::Parts { event_loop, pipe, protocol, waiter, extra })
+    }
+
+    #[pyo3(signature = (pipe, protocol, waiter=None, extra=None))]
+    fn _make_write_pipe_transport<'py>(
+        slf: &Bound<'py, Self>,
+        pipe: Bound<'py, PyAny>,
+        protocol: Bound<'py, PyAny>,
+        waiter: Option<Bound<'py, PyAny>>,
+        extra: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let event_loop = slf.as_any().clone();
+        pipe::write::new(slf.py(), &pipe::Parts { event_loop, pipe, protocol, waiter, extra })
     }
 
     /// The unfinished native tasks of this loop.
