@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import ctypes
 import gc
+import io
 import itertools
 import json
 import os
@@ -385,6 +386,41 @@ async def datagram_endpoints(loop, count):
                     transport.sendto(b"data")
                 transport.abort()
             await asyncio.sleep(0)
+
+
+@scenario
+async def pipes(loop, count):
+    """Transports of both ends of pipes, with data left unread and unwritten."""
+
+    class Reading(asyncio.Protocol):
+        sentinel = SENTINEL
+
+    for number in range(count // 10):
+        reading, writing = os.pipe()
+        near, _ = await loop.connect_read_pipe(Reading, io.FileIO(reading, "r"))
+        far, _ = await loop.connect_write_pipe(Reading, io.FileIO(writing, "w"))
+        far.write(b"x" * (100_000 if number % 3 else 10))
+        await asyncio.sleep(0)
+        if number % 2:
+            far.abort()
+        near.close()
+        far.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+@scenario
+async def children(loop, count):
+    """Short-lived child processes, a few of them killed."""
+    for number in range(count // 100):
+        process = await asyncio.create_subprocess_exec(
+            "/bin/cat", stdin=-1, stdout=-1, stderr=asyncio.subprocess.DEVNULL
+        )
+        if number % 4:
+            await process.communicate(b"text")
+        else:
+            process.kill()
+            await process.communicate()
 
 
 @scenario

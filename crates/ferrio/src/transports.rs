@@ -2,4 +2,5 @@
 
 pub mod datagram;
 pub mod pipe;
+pub mod process;
 pub mod stream;

@@ -12,7 +12,7 @@ use super::ready_queue::ReadyQueue;
 use super::transports_by_fd::TransportsByFd;
 use super::{call, connect, debug, executor, fd, lifecycle, overrides, run, serve, signals};
 use crate::loop_state::{Direction, EventLoop, get, set};
-use crate::transports::{datagram, pipe, stream::Parts};
+use crate::transports::{datagram, pipe, process, stream::Parts};
 
 #[pymethods]
 impl EventLoop {
@@ -225,6 +225,16 @@ impl EventLoop {
     ) -> PyResult<Bound<'py, PyAny>> {
         let event_loop = slf.as_any().clone();
         pipe::write::new(slf.py(), &pipe::Parts { event_loop, pipe, protocol, waiter, extra })
+    }
+
+    /// Watch the child of a subprocess transport; raise OSError where that needs a thread.
+    #[pyo3(signature = (transport, when_abandoned=None))]
+    fn _watch_child<'py>(
+        slf: &Bound<'py, Self>,
+        transport: &Bound<'py, PyAny>,
+        when_abandoned: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        process::watch_child(slf, transport, when_abandoned)
     }
 
     /// The unfinished native tasks of this loop.
