@@ -1,6 +1,7 @@
 """Addresses of datagrams, and the socket under a transport: as the socket module has them."""
 
 import asyncio
+import contextlib
 import os
 import socket
 
@@ -116,6 +117,39 @@ def test_a_link_local_address_keeps_its_scope(loop, run):
     with bound(socket.AF_INET6, name) as near, bound(socket.AF_INET6, name) as far:
         assert far.getsockname()[3] == index
         run(exchange(loop, near, far))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_many_peers_keep_their_addresses_apart(loop, run, host):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    class Echo(Collect):
+        def datagram_received(self, data, addr):
+            assert data == b"%d" % addr[1]
+            self.transport.sendto(b"to " + data, addr)
+
+        def connection_made(self, transport):
+            self.transport = transport
+
+    async def answered(far):
+        assert await loop.sock_recv(far, 100) == b"to %d" % far.getsockname()[1]
+
+    async def main(near, peers):
+        for far in peers:
+            far.setblocking(False)
+        transport, protocol = await loop.create_datagram_endpoint(Echo, sock=near)
+        for _ in range(2):
+            for start in range(0, len(peers), 20):
+                for far in peers[start : start + 20]:
+                    far.sendto(b"%d" % far.getsockname()[1], near.getsockname())
+                await asyncio.gather(*(answered(far) for far in peers[start : start + 20]))
+        assert protocol.errors == []
+        transport.close()
+        await asyncio.sleep(0)
+
+    with contextlib.ExitStack() as stack:
+        near, *peers = (stack.enter_context(bound(family, (host, 0))) for _ in range(301))
+        run(main(near, peers))
 
 
 @pytest.mark.parametrize(

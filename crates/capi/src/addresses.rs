@@ -4,7 +4,7 @@
 //! method of the socket. Reference: Modules/socketmodule.c (makesockaddr, getsockaddrarg).
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};
-use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::str::FromStr;
@@ -39,10 +39,28 @@ pub fn to_object<'py>(
         return Some(py.None().into_bound(py));
     };
     match address.address_family() {
-        AddressFamily::INET => inet(py, SocketAddrV4::try_from(address.clone()).ok()?),
-        AddressFamily::INET6 => inet6(py, &SocketAddrV6::try_from(address.clone()).ok()?),
         AddressFamily::UNIX => unix(py, address),
+        _ => internet_object(py, &internet(address)?),
+    }
+}
+
+/// An Internet address in the form of the standard library, which is smaller. None for others.
+#[inline]
+#[must_use]
+pub fn internet(address: &SocketAddrAny) -> Option<SocketAddr> {
+    match address.address_family() {
+        AddressFamily::INET => SocketAddrV4::try_from(address.clone()).ok().map(SocketAddr::V4),
+        AddressFamily::INET6 => SocketAddrV6::try_from(address.clone()).ok().map(SocketAddr::V6),
         _ => None,
+    }
+}
+
+/// The tuple that a socket object gives for an Internet address. None: memory ran out.
+#[must_use]
+pub fn internet_object<'py>(py: Python<'py>, address: &SocketAddr) -> Option<Bound<'py, PyAny>> {
+    match address {
+        SocketAddr::V4(address) => inet(py, *address),
+        SocketAddr::V6(address) => inet6(py, address),
     }
 }
 

@@ -71,7 +71,13 @@ pub fn descriptor(socket: &Bound<'_, PyAny>) -> Option<RawFd> {
     Some(unsafe { (*socket.as_ptr().cast::<SocketObject>()).fd })
 }
 
+#[inline]
 fn is_subtype(object: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> bool {
-    // SAFETY: both are alive; the classes' own order of bases is read, no Python code runs.
-    unsafe { ffi::PyObject_TypeCheck(object.as_ptr(), class.as_type_ptr()) != 0 }
+    // SAFETY: both are alive, and so is the only base of a class; no Python code runs.
+    unsafe {
+        let kind = ffi::Py_TYPE(object.as_ptr());
+        // `socket.socket` is a direct subclass.
+        (*kind).tp_base == class.as_type_ptr()
+            || ffi::PyType_IsSubtype(kind, class.as_type_ptr()) != 0
+    }
 }

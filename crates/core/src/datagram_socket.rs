@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
+use rustix::net::addr::SocketAddrArg;
 use rustix::net::{self, RecvFlags, SendFlags, SocketAddrAny};
 
 /// Receives one datagram into `buf`, which cuts off what does not fit: its length there, and its
@@ -23,18 +24,28 @@ pub fn receive(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<(usize, Option<
     }
 }
 
-/// Sends one datagram to an address, or, for None, to where the socket is connected. sendto(2)
+/// Sends one datagram to an address. sendto(2)
 ///
 /// # Errors
 /// As the system call; `WouldBlock` when there is no room for it.
 #[inline]
-pub fn send(fd: BorrowedFd<'_>, data: &[u8], to: Option<&SocketAddrAny>) -> io::Result<()> {
+pub fn send_to(fd: BorrowedFd<'_>, data: &[u8], to: &impl SocketAddrArg) -> io::Result<()> {
     loop {
-        let outcome = match to {
-            Some(address) => net::sendto(fd, data, SendFlags::DONTWAIT, address),
-            None => net::send(fd, data, SendFlags::DONTWAIT),
-        };
-        match outcome {
+        match net::sendto(fd, data, SendFlags::DONTWAIT, to) {
+            Err(Errno::INTR) => {}
+            outcome => return Ok(outcome.map(drop)?),
+        }
+    }
+}
+
+/// Sends one datagram to where the socket is connected. send(2)
+///
+/// # Errors
+/// As [`send_to`].
+#[inline]
+pub fn send(fd: BorrowedFd<'_>, data: &[u8]) -> io::Result<()> {
+    loop {
+        match net::send(fd, data, SendFlags::DONTWAIT) {
             Err(Errno::INTR) => {}
             outcome => return Ok(outcome.map(drop)?),
         }

@@ -13,6 +13,7 @@
 mod attributes;
 mod making;
 mod methods;
+mod peers;
 mod reading;
 mod sending;
 
@@ -20,9 +21,9 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::os::fd::{BorrowedFd, RawFd};
 
-use ferrio_capi::addresses::{AddressFamily, SocketAddrAny};
+use ferrio_capi::addresses::AddressFamily;
 use ferrio_capi::slots::Member;
-use ferrio_capi::{Class, NativeClass, Ref, Slot, State, Visit, runtime, socket_object};
+use ferrio_capi::{Class, NativeClass, Slot, State, Visit, runtime, socket_object};
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyTuple};
 use pyo3::{PyTypeInfo, ffi};
@@ -30,6 +31,7 @@ use pyo3::{PyTypeInfo, ffi};
 pub use making::{Parts, new, serves};
 pub use methods::create;
 
+use self::peers::{Peer, Peers};
 use crate::loop_state::EventLoop;
 use crate::names;
 
@@ -58,10 +60,10 @@ pub struct DatagramState {
     server: Slot,
     /// `_buffer`: a deque of (bytes, address); empty as long as nobody needed it.
     buffer: Slot,
-    /// The sender of the last datagram.
-    sender: Cell<Option<Box<Known>>>,
-    /// Where the last datagram was sent, unless that is `sender`.
-    receiver: Cell<Option<Box<Known>>>,
+    /// Who sent datagrams; taken out while it is used.
+    senders: Cell<Option<Box<Peers>>>,
+    /// Where the last datagram was sent, unless that was the last sender.
+    receiver: Cell<Option<Box<Peer>>>,
     /// `_buffer_size`: bytes in `buffer`, headers included where stock counts them.
     buffer_size: Cell<isize>,
     /// `_conn_lost`: 1 when connection_lost is scheduled, then one more for each datagram after that.
@@ -78,14 +80,6 @@ pub struct DatagramState {
     paused: Cell<bool>,
     /// `_protocol_connected`.
     protocol_connected: Cell<bool>,
-}
-
-/// An address in both forms. The object is a tuple of numbers and strings, or a string or bytes: no
-/// cycle of references goes through it.
-#[derive(Debug)]
-struct Known {
-    object: Ref,
-    address: SocketAddrAny,
 }
 
 impl std::fmt::Debug for DatagramState {
@@ -152,7 +146,7 @@ unsafe impl State for DatagramState {
 
     fn clear(&self, py: Python<'_>) {
         self.slots().into_iter().for_each(|slot| drop(slot.take(py)));
-        drop(self.sender.take());
+        drop(self.senders.take());
         drop(self.receiver.take());
     }
 }

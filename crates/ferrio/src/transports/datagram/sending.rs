@@ -15,8 +15,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyTuple};
 
+use super::peers::{Address, Peer};
 use super::reading::error_received;
-use super::{DatagramState, DatagramTransport, EXTRA, Known, LOOP, base_slot, call_stock};
+use super::{DatagramState, DatagramTransport, EXTRA, LOOP, base_slot, call_stock};
 use crate::names::{self, none};
 
 static SENDTO: Signature<2> =
@@ -128,7 +129,7 @@ fn send_bytes<'py>(
     let state = this.state();
     let Some(fd) = state.descriptor(py) else { return Ok(Sent::NotOurs) };
     if is_connected(this)? {
-        return Ok(datagram_socket::send(fd, data, None).into());
+        return Ok(datagram_socket::send(fd, data).into());
     }
     let Some(address) = address else { return Ok(Sent::NotOurs) };
     Ok(send_to(state, fd, data, address).map_or(Sent::NotOurs, Sent::from))
@@ -156,23 +157,33 @@ fn send_to(
     data: &[u8],
     address: &Bound<'_, PyAny>,
 ) -> Option<io::Result<()>> {
-    for place in [&state.sender, &state.receiver] {
-        let known = place.take();
-        let sent = known
-            .as_ref()
-            .filter(|known| known.object.as_ptr() == address.as_ptr())
-            .map(|known| datagram_socket::send(fd, data, Some(&known.address)));
-        place.set(known);
-        if sent.is_some() {
-            return sent;
-        }
+    let senders = state.senders.take();
+    let last = senders.as_ref().and_then(|senders| senders.last_as(address));
+    let sent = last.map(|address| send_to_address(fd, data, address));
+    state.senders.set(senders);
+    if sent.is_some() {
+        return sent;
     }
-    let converted = addresses::from_object(state.family(), address)?;
-    let sent = datagram_socket::send(fd, data, Some(&converted));
-    let known = Known { object: Ref::new(address.clone()), address: converted };
-    let old = state.receiver.replace(Some(Box::new(known)));
-    drop(old);
+    let receiver = state.receiver.take();
+    let same = receiver.filter(|known| known.object.as_ptr() == address.as_ptr());
+    let receiver = match same {
+        Some(receiver) => receiver,
+        None => {
+            let known = Address::from(addresses::from_object(state.family(), address)?);
+            Box::new(Peer { object: Ref::new(address.clone()), address: known })
+        }
+    };
+    let sent = send_to_address(fd, data, &receiver.address);
+    state.receiver.set(Some(receiver));
     Some(sent)
+}
+
+#[inline]
+fn send_to_address(fd: BorrowedFd<'_>, data: &[u8], address: &Address) -> io::Result<()> {
+    match address {
+        Address::Internet(address) => datagram_socket::send_to(fd, data, address),
+        Address::Other(address) => datagram_socket::send_to(fd, data, &**address),
+    }
 }
 
 /// `_sendto_ready`. CPython: _SelectorDatagramTransport._sendto_ready
