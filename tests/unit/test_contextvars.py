@@ -195,6 +195,57 @@ def test_call_soon_threadsafe_copies_the_context_of_the_calling_thread(loop, run
     assert seen == ["thread"]
 
 
+def test_callbacks_of_call_soon_threadsafe_have_a_context_each(loop, turns):
+    seen = []
+
+    def callback(name):
+        seen.append((name, VAR.get()))
+        VAR.set(name)
+
+    for name in ("first", "second", "third"):
+        loop.call_soon_threadsafe(callback, name)
+    VAR.set("after")
+    loop.call_soon_threadsafe(callback, "fourth")
+    turns(2)
+    assert seen == [("first", "test"), ("second", "test"), ("third", "test"), ("fourth", "after")]
+    assert VAR.get() == "after"
+
+
+def test_the_context_of_a_threadsafe_handle_is_the_one_that_it_runs_in(loop, turns):
+    entered = []
+
+    def callback():
+        VAR.set("callback")
+        entered.append(contextvars.copy_context())
+
+    looked_at, other = (loop.call_soon_threadsafe(callback) for _ in range(2))
+    context = looked_at._context
+    assert type(context) is contextvars.Context
+    assert looked_at._context is context
+    assert context[VAR] == "test"
+    context.run(VAR.set, "looked at")
+    turns(2)
+    assert looked_at._context is context
+    assert context[VAR] == "callback"
+    assert other._context is not context
+    assert other._context[VAR] == "callback"
+    assert [context[VAR] for context in entered] == ["callback", "callback"]
+
+
+def test_a_token_of_a_threadsafe_callback_can_be_reset_in_it(loop, turns):
+    seen = []
+
+    def callback():
+        token = VAR.set("within")
+        VAR.reset(token)
+        seen.append(VAR.get())
+
+    loop.call_soon_threadsafe(callback)
+    loop.call_soon_threadsafe(callback)
+    turns(2)
+    assert seen == ["test", "test"]
+
+
 def test_to_thread_carries_the_context_and_run_in_executor_does_not(loop, run):
     async def main():
         VAR.set("main")

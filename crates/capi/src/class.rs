@@ -226,10 +226,17 @@ pub fn track<C: NativeClass>(object: &Bound<'_, C>) {
 /// [`track`], when the caller's reference is not the only one.
 #[inline]
 pub fn track_if_shared<C: NativeClass>(object: &Bound<'_, C>) {
-    // SAFETY: reads the count of a live object.
-    if unsafe { ffi::Py_REFCNT(object.as_ptr()) } > 1 {
+    if is_shared(object) {
         track(object);
     }
+}
+
+/// Whether the caller's reference is not the only one.
+#[inline]
+#[must_use]
+pub fn is_shared<C: NativeClass>(object: &Bound<'_, C>) -> bool {
+    // SAFETY: reads the count of a live object.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) > 1 }
 }
 
 /// One entry of a type's slot table.

@@ -1,5 +1,7 @@
 //! contextvars from native code. Reference: Include/cpython/context.h.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -64,4 +66,68 @@ impl Drop for Entered<'_, '_> {
             PyErr::fetch(self.0.py()).write_unraisable(self.0.py(), Some(self.0));
         }
     }
+}
+
+/// A copy of `context`, as its `copy()` gives it.
+///
+/// # Errors
+/// TypeError when it is no context.
+#[inline]
+pub fn copy<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: a live object, whose type CPython checks; returns a new reference or null.
+    unsafe { Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr())) }
+}
+
+/// Bytes from the start of a context to its pointer to its variables; 0 when it was not found.
+static VARIABLES: AtomicUsize = AtomicUsize::new(0);
+
+/// A number that two contexts share when, and only when, they have the same variables with the same
+/// values, as long as one of both lives: the address of the mapping, which is never changed but
+/// replaced. CPython: Python/context.c (PyContextObject.ctx_vars), Python/hamt.c. None when it is not
+/// known where it lies, or `context` is none.
+#[inline]
+#[must_use]
+pub fn variables(context: &Bound<'_, PyAny>) -> Option<usize> {
+    let offset = VARIABLES.load(Ordering::Relaxed);
+    if offset == 0 || !is_context(context) {
+        return None;
+    }
+    // SAFETY: a context, in whose structure `locate_variables` found a word at this offset.
+    Some(unsafe { context.as_ptr().byte_add(offset).cast::<usize>().read() })
+}
+
+/// Finds where a context holds its variables: the one word that copies share, and that a change of a
+/// variable changes. Finds nothing in a context of another shape.
+///
+/// # Errors
+/// What contextvars raises.
+pub fn locate_variables(py: Python<'_>) -> PyResult<()> {
+    let contextvars = py.import("contextvars")?;
+    let variable = contextvars.getattr("ContextVar")?.call1(("ferrio",))?;
+    let set = variable.getattr("set")?;
+    let empty = contextvars.getattr("Context")?.call0()?;
+    let one = empty.call_method0("copy")?;
+    one.call_method1("run", (&set, 1))?;
+    let (same, changed) = (copy(&one)?, copy(&one)?);
+    changed.call_method1("run", (&set, 2))?;
+    let word = size_of::<usize>();
+    // SAFETY: the type of a live object.
+    let size = unsafe { (*ffi::Py_TYPE(one.as_ptr())).tp_basicsize };
+    let words = usize::try_from(size).unwrap_or_default() / word;
+    let at = |context: &Bound<'_, PyAny>, index: usize| {
+        // SAFETY: within the instance, which is `basicsize` bytes of pointers and integers.
+        unsafe { context.as_ptr().cast::<usize>().add(index).read() }
+    };
+    let mut found = (size_of::<ffi::PyObject>() / word..words).filter(|index| {
+        let mapping = at(&one, *index);
+        mapping != 0
+            && mapping == at(&same, *index)
+            && mapping != at(&changed, *index)
+            && mapping != at(&empty, *index)
+            && at(&empty, *index) != 0
+    });
+    if let (Some(index), None) = (found.next(), found.next()) {
+        VARIABLES.store(index * word, Ordering::Relaxed);
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@
 //! so it cannot be freed while its key is live.
 
 mod access;
+pub mod snapshot;
 #[cfg(Py_3_14)]
 pub mod thread_safe;
 
@@ -308,6 +309,23 @@ fn set_args<'py>(
     Ok(())
 }
 
+/// `_context` of a Handle: who looks gets the very context that it will run in.
+fn get_own_context<'py>(this: &Bound<'py, Handle>) -> Object<'py> {
+    let held = AnyHandle::context(this).get(this.py());
+    let held = held.ok_or_else(|| PyAttributeError::new_err("_context"))?;
+    let context = snapshot::context_of(held)?;
+    AnyHandle::context(this).set(context.clone());
+    Ok(context)
+}
+
+fn set_own_context<'py>(
+    this: &Bound<'py, Handle>,
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    AnyHandle::context(this).replace(this.py(), value.cloned());
+    Ok(())
+}
+
 fn get_context<'py>(this: &Bound<'py, TimerHandle>) -> Object<'py> {
     let py = this.py();
     if !AnyHandle::context(this).is_set() {
@@ -353,6 +371,7 @@ where
     let cancel_doc = c"Cancel the callback: it will not be called.";
     let members = Members::default()
         .noargs::<Handle, _>(c"cancel", cancel_handle, cancel_doc)
+        .get_set::<Handle, _, _>(c"_context", get_own_context, set_own_context)
         .doc(c"Object returned by callback registration methods.");
     HANDLE.create(py, c"ferrio.Handle", handle, members.into_slots())?;
     let members = Members::default()

@@ -55,6 +55,7 @@ mod _ferrio {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        crate::handles::snapshot::create(py)?;
         crate::handles::create(
             py,
             crate::event_loop::call::cancel_handle,

@@ -56,6 +56,8 @@ pub struct EventLoop {
     pub poller: GilCell<Option<Arc<Poller>>>,
     /// The buffer that the next poll fills; taken out while a poll is under way.
     pub events: GilCell<Option<Events>>,
+    /// The last snapshot of a caller's context (`handles::snapshot`).
+    pub snapshot: GilCell<Option<Ref>>,
     /// Memory that transports read into.
     pub scratch: GilCell<Vec<u8>>,
     /// Turns that have begun, from 1 on: a number for each turn.
@@ -124,6 +126,7 @@ impl EventLoop {
             files: GilCell::new(HashMap::new()),
             poller: GilCell::new(Some(Arc::new(Poller::new()?))),
             events: GilCell::new(None),
+            snapshot: GilCell::new(None),
             scratch: GilCell::new(Vec::new()),
             turns: AtomicU32::new(0),
             skipped_turns: AtomicU32::new(0),
@@ -320,7 +323,12 @@ impl EventLoop {
         let before_poll = self
             .before_poll
             .inspect(|queue| queue.iter().try_for_each(|(object, _)| visit.call(object.as_py())));
-        [items, timers, interests, factory, files, before_poll].into_iter().flatten().collect()
+        let snapshot =
+            self.snapshot.inspect(|last| last.iter().try_for_each(|last| visit.call(last.as_py())));
+        [items, timers, interests, factory, files, before_poll, snapshot]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Shows what is queued to the collector, because the loop stops and may become garbage.
@@ -354,6 +362,8 @@ impl EventLoop {
         drop(files);
         let before_poll = std::mem::take(&mut *self.before_poll.borrow_mut(py));
         drop(before_poll);
+        let snapshot = self.snapshot.borrow_mut(py).take();
+        drop(snapshot);
         let factory = self.task_factory.borrow_mut(py).take();
         drop(factory);
     }

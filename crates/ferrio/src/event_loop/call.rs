@@ -93,6 +93,11 @@ pub fn soon_threadsafe<'py>(
     if get(&native.debug) {
         debug::check_callback(callback, "call_soon_threadsafe")?;
     }
+    let context = match context {
+        Some(context) if !context.is_none() => Some(context),
+        _ if cfg!(Py_3_14) || get(&native.debug) => None,
+        _ => Some(handles::snapshot::of_current(py, &native.snapshot)?),
+    };
     let handle = make_thread_safe_handle(slf, callback, args, context)?.into_any();
     native.push(py, Item::Handle(Ref::new(handle.clone())));
     native.interrupt_sleep(py)?;

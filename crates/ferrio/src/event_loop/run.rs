@@ -317,6 +317,7 @@ fn run_native_handle<'py, H: AnyHandle<'py>>(
     else {
         return Ok(());
     };
+    let context = handle.context_to_run_in(context)?;
     let called = match args.cast::<PyTuple>() {
         Ok(args) => context::run_in(&context, || capi_call::call_tuple(&callback, args)),
         Err(_) => {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::{
     ARGS, CALLBACK, CANCELLED, CONTEXT, Handle, LOOP, REPR, SCHEDULED, SOURCE_TRACEBACK,
-    TimerHandle, slot_of,
+    TimerHandle, slot_of, snapshot,
 };
 use crate::names::{boolean, none};
 
@@ -55,6 +55,22 @@ pub trait AnyHandle<'py> {
     /// Shows the handle to the collector when somebody beside the caller holds it.
     fn track_if_shared(&self);
 
+    /// The context for what `_context` holds; kept there when somebody may look at it afterwards.
+    #[inline]
+    fn context_to_run_in(&self, held: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if !snapshot::is_snapshot(&held) {
+            return Ok(held);
+        }
+        let context = snapshot::context_of(held)?;
+        if self.is_shared() {
+            self.context().set(context.clone());
+        }
+        Ok(context)
+    }
+
+    /// Whether somebody beside the caller holds the handle.
+    fn is_shared(&self) -> bool;
+
     /// Sets `_cancelled` and forgets the callback. CPython: Handle.cancel
     fn mark_cancelled(&self, py: Python<'py>) {
         slot_of(&CANCELLED, self.address()).set(boolean(py, true));
@@ -72,6 +88,11 @@ impl<'py> AnyHandle<'py> for Bound<'py, Handle> {
     fn track_if_shared(&self) {
         class::track_if_shared(self);
     }
+
+    #[inline]
+    fn is_shared(&self) -> bool {
+        class::is_shared(self)
+    }
 }
 
 impl<'py> AnyHandle<'py> for Bound<'py, TimerHandle> {
@@ -82,6 +103,11 @@ impl<'py> AnyHandle<'py> for Bound<'py, TimerHandle> {
     #[inline]
     fn track_if_shared(&self) {
         class::track_if_shared(self);
+    }
+
+    #[inline]
+    fn is_shared(&self) -> bool {
+        class::is_shared(self)
     }
 }
 

@@ -86,6 +86,10 @@ impl<'py> AnyHandle<'py> for Bound<'py, ThreadSafeHandle> {
     fn track_if_shared(&self) {
         class::track_if_shared(self);
     }
+
+    fn is_shared(&self) -> bool {
+        class::is_shared(self)
+    }
 }
 
 fn lock_of<'a>(handle: *mut ffi::PyObject) -> &'a Slot {
