@@ -14,8 +14,13 @@ const SOCKETS: usize = 5;
 enum Act {
     SetReader,
     SetWriter,
+    SetReaderOnce,
+    SetWriterOnce,
     RemoveReader,
     RemoveWriter,
+    /// Whoever wants one event wants one again.
+    RearmOnce,
+    Rearm,
     /// The far end sends one byte.
     Send,
     /// The near end reads all there is.
@@ -29,6 +34,10 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => Just(Act::SetReader),
         4 => Just(Act::SetWriter),
+        3 => Just(Act::SetReaderOnce),
+        3 => Just(Act::SetWriterOnce),
+        2 => Just(Act::RearmOnce),
+        1 => Just(Act::Rearm),
         3 => Just(Act::RemoveReader),
         3 => Just(Act::RemoveWriter),
         4 => Just(Act::Send),
@@ -38,11 +47,22 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// How long those who wait are told of events. Irrelevant while nobody waits, but kept: the kernel
+/// keeps it as well.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Told {
+    #[default]
+    Always,
+    Once,
+    NoLonger,
+}
+
 /// What the model knows of one socket.
 #[derive(Default)]
 struct Expected {
     reader: Option<usize>,
     writer: Option<usize>,
+    told: Told,
     has_data: bool,
     hung_up: bool,
 }
@@ -51,6 +71,27 @@ struct Socket {
     near: UnixStream,
     far: Option<UnixStream>,
     expected: Expected,
+}
+
+impl Expected {
+    fn waiting(&self) -> usize {
+        usize::from(self.reader.is_some()) + usize::from(self.writer.is_some())
+    }
+
+    /// After a side was set, with or without `once`.
+    fn note_set(&mut self, once: bool, before: usize) {
+        // One who wants a single event and joins or replaces somebody is told as that one was.
+        let kept = before > 0 && self.told == Told::Always;
+        self.told = if once && self.waiting() == 1 && !kept { Told::Once } else { Told::Always };
+    }
+
+    /// After a side was removed.
+    fn note_removed(&mut self, removed: bool) {
+        // What is silent stays so until somebody waits again.
+        if removed && self.waiting() == 1 {
+            self.told = Told::Always;
+        }
+    }
 }
 
 impl Socket {
@@ -101,22 +142,42 @@ impl Bench {
         let socket = &mut sockets[index];
         let fd = socket.near.as_fd();
         let expected = &mut socket.expected;
+        let before = expected.waiting();
         match act {
-            Act::SetReader => {
-                let replaced = interests.set_reader(poller, fd, item);
+            Act::SetReader | Act::SetReaderOnce => {
+                let once = matches!(act, Act::SetReaderOnce);
+                let replaced = match once {
+                    true => interests.set_reader_once(poller, fd, item),
+                    false => interests.set_reader(poller, fd, item),
+                };
                 assert_eq!(replaced.ok(), Some(expected.reader.replace(item)));
+                expected.note_set(once, before);
             }
-            Act::SetWriter => {
-                let replaced = interests.set_writer(poller, fd, item);
+            Act::SetWriter | Act::SetWriterOnce => {
+                let once = matches!(act, Act::SetWriterOnce);
+                let replaced = match once {
+                    true => interests.set_writer_once(poller, fd, item),
+                    false => interests.set_writer(poller, fd, item),
+                };
                 assert_eq!(replaced.ok(), Some(expected.writer.replace(item)));
+                expected.note_set(once, before);
             }
             Act::RemoveReader => {
                 let removed = interests.remove_reader(poller, fd);
+                expected.note_removed(expected.reader.is_some());
                 assert_eq!(removed.ok(), Some(expected.reader.take()));
             }
             Act::RemoveWriter => {
                 let removed = interests.remove_writer(poller, fd);
+                expected.note_removed(expected.writer.is_some());
                 assert_eq!(removed.ok(), Some(expected.writer.take()));
+            }
+            Act::RearmOnce | Act::Rearm => {
+                let once = matches!(act, Act::RearmOnce);
+                interests.rearm(poller, fd, once).expect("the fd can be watched");
+                if before > 0 {
+                    expected.note_set(once, before);
+                }
             }
             Act::Send => socket.send(),
             Act::Drain => socket.drain(),
@@ -153,13 +214,23 @@ impl Bench {
         self.poller.wait(&mut self.events, Timeout::Zero).expect("a wait that does not block");
         let mut told: Vec<usize> = Vec::new();
         for event in self.events.iter() {
+            self.interests.note_event(event.fd);
             told.extend(self.interests.reader(event.fd).filter(|_| event.readable));
             told.extend(self.interests.writer(event.fd).filter(|_| event.writable));
         }
         told.sort_unstable();
         let mut expected = Vec::new();
-        for Socket { expected: socket, .. } in &self.sockets {
-            expected.extend(socket.reader.filter(|_| socket.has_data || socket.hung_up));
+        for Socket { expected: socket, .. } in &mut self.sockets {
+            if socket.told == Told::NoLonger {
+                continue;
+            }
+            let ready = socket.has_data || socket.hung_up;
+            if socket.told == Told::Once
+                && (socket.writer.is_some() || (socket.reader.is_some() && ready))
+            {
+                socket.told = Told::NoLonger;
+            }
+            expected.extend(socket.reader.filter(|_| ready));
             // The few bytes of a test never fill a socket's buffer.
             expected.extend(socket.writer);
         }

@@ -9,15 +9,21 @@
 //!    when the mask changes, DEL for the last interest, none when only the payload changes.
 //! 3. An fd that was closed while registered gives what it gives there: its removal is silent, a
 //!    change of its mask drops the entry and returns the error.
+//! 4. Who waits for one event only says so (`set_reader_once`), and is registered with EPOLLONESHOT
+//!    while it waits alone: what has been reported is then silent without a DEL, and stays registered
+//!    for the next one, which costs a MOD. Such a rest needs no trust: where the fd was closed
+//!    meanwhile, the kernel has forgotten it and the MOD fails, and where another process keeps the
+//!    file open, it is silent for ever.
 //!
 //! # Shutdown
-//! 4. `take_all`, then drop the poller.
+//! 5. `take_all`, then drop the poller.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
 
 use super::Poller;
 
@@ -29,7 +35,7 @@ use super::Poller;
 pub struct Interests<T> {
     /// Indexed by fd, below `DENSE_FDS`.
     dense: Vec<Pair<T>>,
-    /// The other fds. Invariant: no empty pair.
+    /// The other fds. Invariant: no pair that is empty and not registered.
     sparse: HashMap<RawFd, Pair<T>>,
     /// Pairs that are not empty.
     len: usize,
@@ -51,7 +57,18 @@ impl<T> Interests<T> {
         fd: BorrowedFd<'_>,
         item: T,
     ) -> io::Result<Option<T>> {
-        self.set(poller, fd, Side::Reader, item)
+        self.set(poller, fd, Side::Reader, item, EventFlags::empty())
+    }
+
+    /// [`Interests::set_reader`] for a reader that is content with one event: then it is to be removed,
+    /// or armed again.
+    pub fn set_reader_once(
+        &mut self,
+        poller: &Poller,
+        fd: BorrowedFd<'_>,
+        item: T,
+    ) -> io::Result<Option<T>> {
+        self.set(poller, fd, Side::Reader, item, EventFlags::ONESHOT)
     }
 
     /// Waits for `fd` to be writable; returns the writer that was replaced.
@@ -62,7 +79,43 @@ impl<T> Interests<T> {
         fd: BorrowedFd<'_>,
         item: T,
     ) -> io::Result<Option<T>> {
-        self.set(poller, fd, Side::Writer, item)
+        self.set(poller, fd, Side::Writer, item, EventFlags::empty())
+    }
+
+    /// [`Interests::set_writer`] for a writer that is content with one event, as
+    /// [`Interests::set_reader_once`].
+    pub fn set_writer_once(
+        &mut self,
+        poller: &Poller,
+        fd: BorrowedFd<'_>,
+        item: T,
+    ) -> io::Result<Option<T>> {
+        self.set(poller, fd, Side::Writer, item, EventFlags::ONESHOT)
+    }
+
+    /// Notes that an event of `fd` was reported: what was armed for one is silent from now on.
+    #[inline]
+    pub fn note_event(&mut self, fd: RawFd) {
+        if let Some(pair) = self.pair_mut(fd)
+            && matches!(pair.registration, Registration::Armed(flags) if flags.contains(EventFlags::ONESHOT))
+        {
+            pair.registration = Registration::Spent;
+        }
+    }
+
+    /// Has those who wait for `fd` told of events again, after one was noted; of every event from now
+    /// on, unless `once`. An error leaves `fd` without reader and writer.
+    pub fn rearm(&mut self, poller: &Poller, fd: BorrowedFd<'_>, once: bool) -> io::Result<()> {
+        let number = fd.as_raw_fd();
+        let Some(pair) = self.pair_mut(number).filter(|pair| !pair.is_empty()) else {
+            return Ok(());
+        };
+        let once = if once { EventFlags::ONESHOT } else { EventFlags::empty() };
+        let outcome = pair.register(poller, fd, pair.flags(once));
+        if outcome.is_err() {
+            self.lose(number);
+        }
+        outcome
     }
 
     /// Stops waiting for `fd` to be readable; returns the reader there was.
@@ -149,54 +202,46 @@ impl<T> Interests<T> {
         fd: BorrowedFd<'_>,
         side: Side,
         item: T,
+        once: EventFlags,
     ) -> io::Result<Option<T>> {
         let number = fd.as_raw_fd();
-        let before = self.flags(number);
-        let after = before | side.flag();
-        let outcome = if before.is_empty() {
-            poller.add(fd, after)
-        } else if before != after {
-            poller.modify(fd, after)
-        } else {
-            Ok(())
-        };
-        if let Err(error) = outcome {
-            self.lose(number);
-            self.lost.push(item);
-            return Err(error);
-        }
-        if before.is_empty() {
+        let pair = self.pair_or_insert(number);
+        let first = pair.is_empty();
+        let replaced = pair.side(side).replace(item);
+        let outcome = pair.register(poller, fd, pair.flags(once));
+        if first {
             self.len += 1;
         }
-        Ok(self.pair_or_insert(number).side(side).replace(item))
+        if let Err(error) = outcome {
+            self.lost.extend(replaced);
+            self.lose(number);
+            return Err(error);
+        }
+        Ok(replaced)
     }
 
     fn remove(&mut self, poller: &Poller, fd: BorrowedFd<'_>, side: Side) -> io::Result<Option<T>> {
         let number = fd.as_raw_fd();
-        let before = self.flags(number);
-        let after = before.difference(side.flag());
-        if before == after {
+        let Some(pair) = self.pair_mut(number) else {
             return Ok(None);
-        }
-        if after.is_empty() {
-            // An fd that was closed since is no longer registered, and that is what was asked for.
-            let _ = poller.delete(fd);
-            return Ok(self.take_pair(number).and_then(|pair| pair.into_side(side)));
-        }
-        if let Err(error) = poller.modify(fd, after) {
+        };
+        let Some(removed) = pair.side(side).take() else {
+            return Ok(None);
+        };
+        let outcome = pair.register(poller, fd, pair.flags(EventFlags::empty()));
+        if let Err(error) = outcome {
+            *pair.side(side) = Some(removed);
             self.lose(number);
             return Err(error);
         }
-        Ok(self.pair_or_insert(number).side(side).take())
-    }
-
-    fn flags(&self, fd: RawFd) -> EventFlags {
-        let mut flags = EventFlags::empty();
-        if let Some(pair) = self.pair(fd) {
-            flags.set(EventFlags::IN, pair.reader.is_some());
-            flags.set(EventFlags::OUT, pair.writer.is_some());
+        if pair.is_empty() {
+            let unknown = pair.registration == Registration::None;
+            self.len -= 1;
+            if unknown && dense_index(number).is_none() {
+                self.sparse.remove(&number);
+            }
         }
-        flags
+        Ok(Some(removed))
     }
 
     /// The pair of `fd`, unless it is empty.
@@ -207,6 +252,14 @@ impl<T> Interests<T> {
             None => self.sparse.get(&fd),
         };
         pair.filter(|pair| !pair.is_empty())
+    }
+
+    #[inline]
+    fn pair_mut(&mut self, fd: RawFd) -> Option<&mut Pair<T>> {
+        match dense_index(fd) {
+            Some(index) => self.dense.get_mut(index),
+            None => self.sparse.get_mut(&fd),
+        }
     }
 
     fn pair_or_insert(&mut self, fd: RawFd) -> &mut Pair<T> {
@@ -247,11 +300,66 @@ impl<T> Default for Interests<T> {
 struct Pair<T> {
     reader: Option<T>,
     writer: Option<T>,
+    registration: Registration,
+}
+
+/// What epoll knows of an fd, as far as we do.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Registration {
+    /// Nothing.
+    None,
+    /// These events are reported; one of them only if `ONESHOT` is among them.
+    Armed(EventFlags),
+    /// One event was reported, and no further one will be.
+    Spent,
 }
 
 impl<T> Pair<T> {
+    #[inline]
     fn is_empty(&self) -> bool {
         self.reader.is_none() && self.writer.is_none()
+    }
+
+    /// The events that are waited for; `once` is added where one side waits alone.
+    fn flags(&self, once: EventFlags) -> EventFlags {
+        match (&self.reader, &self.writer) {
+            (None, None) => EventFlags::empty(),
+            (Some(_), None) => EventFlags::IN | once,
+            (None, Some(_)) => EventFlags::OUT | once,
+            (Some(_), Some(_)) => EventFlags::IN | EventFlags::OUT,
+        }
+    }
+
+    /// Makes the registration of `fd` what is wanted.
+    fn register(
+        &mut self,
+        poller: &Poller,
+        fd: BorrowedFd<'_>,
+        wanted: EventFlags,
+    ) -> io::Result<()> {
+        match self.registration {
+            // One who wants a single event ignores those that come on top.
+            Registration::Armed(flags)
+                if flags == wanted || flags | EventFlags::ONESHOT == wanted =>
+            {
+                return Ok(());
+            }
+            Registration::Armed(_) if wanted.is_empty() => {
+                // An fd that was closed since is no longer registered, and that is what was asked for.
+                let _ = poller.delete(fd);
+                self.registration = Registration::None;
+                return Ok(());
+            }
+            Registration::Armed(_) => poller.modify(fd, wanted)?,
+            _ if wanted.is_empty() => return Ok(()),
+            Registration::Spent => match poller.modify(fd, wanted) {
+                Err(error) if is_unknown(&error) => poller.add(fd, wanted)?,
+                outcome => outcome?,
+            },
+            Registration::None => poller.add(fd, wanted)?,
+        }
+        self.registration = Registration::Armed(wanted);
+        Ok(())
     }
 
     fn side(&mut self, side: Side) -> &mut Option<T> {
@@ -260,18 +368,11 @@ impl<T> Pair<T> {
             Side::Writer => &mut self.writer,
         }
     }
-
-    fn into_side(self, side: Side) -> Option<T> {
-        match side {
-            Side::Reader => self.reader,
-            Side::Writer => self.writer,
-        }
-    }
 }
 
 impl<T> Default for Pair<T> {
     fn default() -> Self {
-        Self { reader: None, writer: None }
+        Self { reader: None, writer: None, registration: Registration::None }
     }
 }
 
@@ -281,13 +382,9 @@ enum Side {
     Writer,
 }
 
-impl Side {
-    fn flag(self) -> EventFlags {
-        match self {
-            Side::Reader => EventFlags::IN,
-            Side::Writer => EventFlags::OUT,
-        }
-    }
+/// Whether epoll says that the fd is not registered.
+fn is_unknown(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::NOENT)
 }
 
 fn dense_index(fd: RawFd) -> Option<usize> {
@@ -335,7 +432,8 @@ mod tests {
     fn take_all_gives_every_payload_on_both_sides_of_the_limit() {
         let mut table = Interests::new();
         for fd in NUMBERS {
-            *table.pair_or_insert(fd) = Pair { reader: Some(fd), writer: Some(fd) };
+            let pair = Pair { reader: Some(fd), writer: Some(fd), ..Pair::default() };
+            *table.pair_or_insert(fd) = pair;
             table.len += 1;
         }
         assert_eq!(table.take_all().len(), 2 * NUMBERS.len());
