@@ -14,6 +14,7 @@
 //! | [`compact_address`] | a socket address in few bytes |
 //! | [`write_buf`] | what a transport has still to send |
 //! | [`stream_socket`] | the system calls of a stream socket |
+//! | [`socket_calls`] | system calls on sockets of any kind |
 //! | [`datagram_socket`] | the system calls of a datagram socket |
 //! | [`parker`] | a place where one thread sleeps until another wakes it |
 //! | [`pipe`] | the system calls of a pipe transport |
@@ -29,6 +30,7 @@ pub mod parker;
 pub mod pipe;
 pub mod reactor;
 pub mod ready;
+pub mod socket_calls;
 pub mod stream_socket;
 pub mod timers;
 pub mod turn;
