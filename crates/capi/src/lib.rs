@@ -20,6 +20,7 @@ pub mod gil_cell;
 pub mod handled;
 pub mod method;
 pub mod native_class;
+pub mod read_space;
 pub mod reference;
 pub mod runtime;
 pub mod send;

@@ -33,8 +33,8 @@ unsafe extern "C" {
 /// A descriptor that Python code named, for the length of a system call.
 #[must_use]
 pub fn borrow_fd(fd: RawFd) -> Option<BorrowedFd<'static>> {
-    // SAFETY: the value is used only as a number in epoll_ctl(2), which answers EBADF for one that
-    // is not open; -1 is the only value `BorrowedFd` cannot hold, and negatives are refused.
+    // SAFETY: the value is used only as a number in system calls, which answer EBADF for one that is not
+    // open; -1 is the only value `BorrowedFd` cannot hold, and negatives are refused.
     (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
 }
 

@@ -87,8 +87,19 @@ pub fn is_generator(object: &Bound<'_, PyAny>) -> bool {
 #[must_use]
 pub fn stop_iteration(value: Bound<'_, PyAny>) -> *mut ffi::PyObject {
     if !value.is_none() {
-        // A tuple or an exception as the sole argument would be taken apart, so build the instance.
-        PyStopIteration::new_err((value.clone().unbind(),)).restore(value.py());
+        // A tuple or an exception as the value of an error would be taken apart, so build the instance.
+        // SAFETY: attached; a live class and argument. The new instance, which is of that class, goes to
+        // the interpreter.
+        unsafe {
+            let class = ffi::PyExc_StopIteration;
+            let made = ffi::PyObject_CallOneArg(class, value.as_ptr());
+            if !made.is_null() {
+                #[cfg(Py_3_12)]
+                ffi::PyErr_SetRaisedException(made);
+                #[cfg(not(Py_3_12))]
+                ffi::PyErr_Restore(ffi::Py_NewRef(class), made, std::ptr::null_mut());
+            }
+        }
     }
     std::ptr::null_mut()
 }

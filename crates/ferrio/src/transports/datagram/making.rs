@@ -34,7 +34,7 @@ pub fn serves(sock: &Bound<'_, PyAny>) -> PyResult<bool> {
     }
     let plain = names::STOCK_SOCKET.class(py)?;
     let class = sock.get_type();
-    if !class.is_subclass(plain)? || !leaves_alone(&class)? || !socket_object::is_known(sock)? {
+    if !class.is_subclass(plain)? || !leaves_alone(&class)? || !socket_object::is_socket(sock) {
         return Ok(false);
     }
     let family = sock.getattr(intern!(py, "family"))?.extract().map(AddressFamily::from_raw)?;
