@@ -3,14 +3,16 @@
 
 import asyncio
 import sys
+from _socket import _Address, _RetAddress
 from asyncio import _CoroutineLike
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context
 from selectors import SelectorKey
+from socket import socket
 from typing import Any, Self, TypeAlias, TypeVar, TypeVarTuple, final, overload
 
-from _typeshed import FileDescriptorLike
+from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
@@ -114,7 +116,35 @@ class EventLoop:
         self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
     ) -> asyncio.Future[_T]: ...
 
-    # Signals. Readers, writers and everything else are inherited by ferrio.EventLoop.
+    # Descriptors
+    def add_reader(
+        self,
+        fd: FileDescriptorLike,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+    ) -> None: ...
+    def add_writer(
+        self,
+        fd: FileDescriptorLike,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+    ) -> None: ...
+    def remove_reader(self, fd: FileDescriptorLike) -> bool: ...
+    def remove_writer(self, fd: FileDescriptorLike) -> bool: ...
+
+    # Sockets
+    async def sock_recv(self, sock: socket, n: int) -> bytes: ...
+    async def sock_recv_into(self, sock: socket, buf: WriteableBuffer) -> int: ...
+    async def sock_recvfrom(self, sock: socket, bufsize: int) -> tuple[bytes, _RetAddress]: ...
+    async def sock_recvfrom_into(
+        self, sock: socket, buf: WriteableBuffer, nbytes: int = 0
+    ) -> tuple[int, _RetAddress]: ...
+    async def sock_sendall(self, sock: socket, data: ReadableBuffer) -> None: ...
+    async def sock_sendto(self, sock: socket, data: ReadableBuffer, address: _Address) -> int: ...
+    async def sock_accept(self, sock: socket) -> tuple[socket, _RetAddress]: ...
+    async def sock_connect(self, sock: socket, address: _Address) -> None: ...
+
+    # Signals. Everything else is inherited by ferrio.EventLoop.
     def add_signal_handler(
         self,
         sig: int,

@@ -332,6 +332,53 @@ async def readers(loop, count):
             loop.remove_reader(left)
 
 
+@scenario
+async def socket_calls(loop, count):
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    right.setblocking(False)
+    right.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    data, buffer = bytes(40_000), bytearray(50_000)
+    with left, right:
+        for _ in range(count // 8):
+            await loop.sock_sendall(right, b"x")
+            await loop.sock_recv(left, 100)
+            reading = loop.create_task(loop.sock_recv_into(left, buffer))
+            await asyncio.sleep(0)
+            await loop.sock_sendall(right, b"x")
+            await reading
+            cancelled = loop.create_task(loop.sock_recv(left, 1 << 16))
+            await asyncio.sleep(0)
+            cancelled.cancel()
+            loop.sock_recv(left, 1).close()
+            with contextlib.suppress(OSError):
+                await loop.sock_accept(left)
+            with contextlib.suppress(ValueError):
+                await loop.sock_recvfrom(left, -1)
+        for _ in range(count // 100):
+            sending = loop.create_task(loop.sock_sendall(right, data))
+            received = 0
+            while received < len(data):
+                received += len(await loop.sock_recv(left, 1 << 16))
+            await sending
+
+
+@scenario
+async def accepted_sockets(loop, count):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        for _ in range(count // 50):
+            with socket.socket() as client:
+                client.setblocking(False)
+                accepting = loop.create_task(loop.sock_accept(listener))
+                await asyncio.sleep(0)
+                await loop.sock_connect(client, listener.getsockname())
+                server, _ = await accepting
+                with server:
+                    # No connection of the scenario stays in TIME_WAIT.
+                    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
 class Answers(asyncio.DatagramProtocol):
     """Sends every datagram back, or sets `self.answer`."""
 

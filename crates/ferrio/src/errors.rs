@@ -51,3 +51,10 @@ pub fn os_error(py: Python<'_>, error: &std::io::Error) -> PyErr {
         Err(error) => error,
     }
 }
+
+/// The OSError of a system call on a closed descriptor.
+#[cold]
+pub fn bad_descriptor(py: Python<'_>) -> PyErr {
+    const EBADF: i32 = 9;
+    os_error(py, &std::io::Error::from_raw_os_error(EBADF))
+}

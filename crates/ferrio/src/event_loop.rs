@@ -17,6 +17,8 @@ pub mod run;
 pub mod selector;
 pub mod serve;
 pub mod signals;
+pub mod sock;
+pub mod transport_fds;
 mod transports_by_fd;
 pub mod work_item;
 mod work_queue;

@@ -66,6 +66,7 @@ mod _ferrio {
         crate::handles::thread_safe::create(py, crate::event_loop::call::cancel_thread_safe)?;
         crate::event_loop::hot_methods::install(py)?;
         crate::event_loop::resolve::install(py)?;
+        crate::event_loop::sock::create(py)?;
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
         crate::tasks::sleep::create(py)?;

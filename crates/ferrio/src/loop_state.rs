@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use ferrio_capi::read_space::ReadSpace;
 use ferrio_capi::weak_list::WeakList;
 use ferrio_capi::{GilCell, Ref, call, runtime};
 use ferrio_core::reactor::{Events, Interests, Poller};
@@ -31,7 +32,7 @@ use ferrio_core::wake::{Wake, WakeFlag};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
-pub use item::{Act, Item, Watch};
+pub use item::{Act, CallParts, Item, Watch};
 pub use watch::{Direction, call_act_soon, unwatch, watch_act};
 
 use crate::handles::{self, Timed};
@@ -62,6 +63,10 @@ pub struct EventLoop {
     pub scratch: GilCell<Vec<u8>>,
     /// Turns that have begun, from 1 on: a number for each turn.
     turns: AtomicU32,
+    /// The room that the last read of a socket left over.
+    pub read_space: GilCell<Option<ReadSpace>>,
+    /// The context in which `sock_recv` and its relatives try a socket that became ready.
+    pub sock_context: GilCell<Option<Ref>>,
     /// Turns since the last poll.
     pub skipped_turns: AtomicU32,
     /// `add_signal_handler` is in use: signals arrive through the loop's own descriptor.
@@ -95,6 +100,9 @@ pub struct EventLoop {
     pub create_future_overridden: AtomicBool,
     /// The same for `call_soon_threadsafe`, which must then bring the outcome of that.
     pub threadsafe_overridden: AtomicBool,
+    /// The same for one of the methods by which `sock_recv` and its relatives wait: `_add_reader` and its
+    /// like, `create_future`.
+    pub sock_waits_overridden: AtomicBool,
     /// The version of the loop's class for which the flags above were found.
     pub class_version: AtomicU32,
     /// Somebody put a selector of their own into `_selector`: polls go through its `select`.
@@ -129,6 +137,8 @@ impl EventLoop {
             snapshot: GilCell::new(None),
             scratch: GilCell::new(Vec::new()),
             turns: AtomicU32::new(0),
+            read_space: GilCell::new(None),
+            sock_context: GilCell::new(None),
             skipped_turns: AtomicU32::new(0),
             handles_signals: AtomicBool::new(false),
             task_factory: GilCell::new(None),
@@ -147,6 +157,7 @@ impl EventLoop {
             time_overridden: AtomicBool::new(false),
             create_future_overridden: AtomicBool::new(false),
             threadsafe_overridden: AtomicBool::new(false),
+            sock_waits_overridden: AtomicBool::new(false),
             class_version: AtomicU32::new(0),
             selector_replaced: AtomicBool::new(false),
             internal_fds: AtomicU64::new(0),

@@ -98,6 +98,8 @@ imported! {
     SEMAPHORE = "threading"."Semaphore";
     SIMPLE_QUEUE = "_queue"."SimpleQueue";
     QUEUE_EMPTY = "_queue"."Empty";
+    C_SOCKET = "_socket"."socket";
+    SENDFILE_NOT_AVAILABLE_ERROR = "asyncio.exceptions"."SendfileNotAvailableError";
     SELECTOR_KEY = "selectors"."SelectorKey";
     FLOW_CONTROL_MIXIN = "asyncio.transports"."_FlowControlMixin";
     TRANSPORT_SOCKET = "asyncio.trsock"."TransportSocket";

@@ -2,15 +2,15 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use ferrio_capi::method::Object;
+use ferrio_capi::method::{Arguments, Object};
 use ferrio_capi::{Ref, runtime};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyTuple};
 
-use super::call;
 use super::lifecycle::inherited;
+use super::{call, sock, transport_fds};
 use crate::errors;
 use crate::handles;
 use crate::loop_state::{Direction, EventLoop, Item, Watch, get};
@@ -30,6 +30,56 @@ fn remove_method(direction: Direction) -> &'static str {
         Direction::Read => "_remove_reader",
         Direction::Write => "_remove_writer",
     }
+}
+
+/// The method that a program calls.
+fn public_name(direction: Direction, adds: bool) -> &'static str {
+    match (direction, adds) {
+        (Direction::Read, true) => "add_reader",
+        (Direction::Read, false) => "remove_reader",
+        (Direction::Write, true) => "add_writer",
+        (Direction::Write, false) => "remove_writer",
+    }
+}
+
+/// `add_reader`, `add_writer`. What is not called in the plain way, or was replaced in part, is left to
+/// the inherited method.
+#[inline]
+pub fn add_public<'py>(
+    slf: &Bound<'py, EventLoop>,
+    direction: Direction,
+    arguments: &Arguments<'_, 'py>,
+) -> Object<'py> {
+    let py = slf.py();
+    if arguments.names().is_none()
+        && !get(&slf.get().sock_waits_overridden)
+        && let (Some(file), Some(callback)) = (arguments.value(0), arguments.value(1))
+    {
+        transport_fds::ensure_none(slf, file)?;
+        add(slf, direction, file, callback, arguments.rest(2)?)?;
+        return Ok(names::none(py));
+    }
+    let (positional, keywords) = arguments.to_objects()?;
+    inherited(slf)?.call_method(public_name(direction, true), positional, Some(&keywords))
+}
+
+/// `remove_reader`, `remove_writer`.
+#[inline]
+pub fn remove_public<'py>(
+    slf: &Bound<'py, EventLoop>,
+    direction: Direction,
+    arguments: &Arguments<'_, 'py>,
+) -> Object<'py> {
+    if arguments.names().is_none()
+        && arguments.positional_len() == 1
+        && !get(&slf.get().sock_waits_overridden)
+        && let Some(file) = arguments.value(0)
+    {
+        transport_fds::ensure_none(slf, file)?;
+        return Ok(names::boolean(slf.py(), remove(slf, direction, file)?));
+    }
+    let (positional, keywords) = arguments.to_objects()?;
+    inherited(slf)?.call_method(public_name(direction, false), positional, Some(&keywords))
 }
 
 /// `_add_reader`, `_add_writer`: a second one replaces the first.
@@ -89,7 +139,7 @@ pub fn remove(
 }
 
 /// Cancels the handle that waited. A native object that did knows that it no longer does.
-fn cancel(py: Python<'_>, watch: Option<Watch>) -> PyResult<()> {
+pub fn cancel(py: Python<'_>, watch: Option<Watch>) -> PyResult<()> {
     let Some(Watch::Handle(handle)) = watch else { return Ok(()) };
     let handle = handle.into_bound(py);
     match handles::as_handle(&handle) {
@@ -108,6 +158,11 @@ fn descriptor(
     let py = slf.py();
     if let Ok(number) = file.cast::<PyInt>()
         && let Some(fd) = number.extract().ok().and_then(runtime::borrow_fd)
+    {
+        return Ok(Some(fd));
+    }
+    if let Some(facts) = sock::plain::facts_of_plain(file)?
+        && let Some(fd) = runtime::borrow_fd(facts.fd)
     {
         return Ok(Some(fd));
     }
@@ -142,7 +197,8 @@ pub fn dispatch(
 ) -> PyResult<()> {
     let py = slf.py();
     let (reader, writer) = {
-        let interests = slf.get().interests.borrow_mut(py);
+        let mut interests = slf.get().interests.borrow_mut(py);
+        interests.note_event(fd);
         let item = |watch: &Watch| watch.item(py);
         let reader = if readable { interests.reader(fd).map(item) } else { None };
         let writer = if writable { interests.writer(fd).map(item) } else { None };
@@ -157,6 +213,12 @@ pub fn dispatch(
         } else {
             slf.get().push(py, item);
         }
+    }
+    if get(&slf.get().debug)
+        && let Some(fd) = runtime::borrow_fd(fd)
+    {
+        // Where the descriptor was closed meanwhile, nobody is told any more, as on stock.
+        let _ = slf.get().keep_watch_armed(py, fd);
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyTuple};
 
-use super::{call, make};
-use crate::loop_state::EventLoop;
+use super::{call, fd, make};
+use crate::loop_state::{Direction, EventLoop};
 
 type Loop<'py> = Bound<'py, EventLoop>;
 
@@ -110,6 +110,22 @@ fn create_task<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'p
     make::create_task(slf, &arguments)
 }
 
+fn add_reader<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    fd::add_public(slf, Direction::Read, &arguments)
+}
+
+fn add_writer<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    fd::add_public(slf, Direction::Write, &arguments)
+}
+
+fn remove_reader<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    fd::remove_public(slf, Direction::Read, &arguments)
+}
+
+fn remove_writer<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    fd::remove_public(slf, Direction::Write, &arguments)
+}
+
 fn time<'py>(slf: &Loop<'py>) -> Object<'py> {
     Ok(PyFloat::new(slf.py(), turn::monotonic()).into_any())
 }
@@ -151,6 +167,26 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
             c"time",
             time,
             c"time($self)\n--\n\nReturn the loop's time in seconds: time.monotonic().",
+        )
+        .keywords::<EventLoop, _>(
+            c"add_reader",
+            add_reader,
+            c"add_reader($self, fd, callback, *args)\n--\n\nCall callback(*args) whenever a descriptor can be read.",
+        )
+        .keywords::<EventLoop, _>(
+            c"add_writer",
+            add_writer,
+            c"add_writer($self, fd, callback, *args)\n--\n\nCall callback(*args) whenever a descriptor can be written to.",
+        )
+        .keywords::<EventLoop, _>(
+            c"remove_reader",
+            remove_reader,
+            c"remove_reader($self, fd)\n--\n\nStop watching a descriptor for reading; return True if it was watched.",
+        )
+        .keywords::<EventLoop, _>(
+            c"remove_writer",
+            remove_writer,
+            c"remove_writer($self, fd)\n--\n\nStop watching a descriptor for writing; return True if it was watched.",
         )
         .install::<EventLoop>(py)
 }

@@ -30,12 +30,32 @@ fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 7] {
     ]
 }
 
+/// The methods by which the native `sock_recv` and its relatives wait past Python. One flag stands for
+/// all of them: once one is replaced, the inherited coroutines serve, which call them.
+const SOCK_WAITS: [&str; 10] = [
+    "_add_reader",
+    "_add_writer",
+    "_remove_reader",
+    "_remove_writer",
+    "_ensure_fd_no_transport",
+    "add_reader",
+    "add_writer",
+    "remove_reader",
+    "remove_writer",
+    "create_future",
+];
+
 /// Finds the flags of a loop of class `cls` that has no attributes of its own.
 pub fn note_class(native: &EventLoop, cls: &Bound<'_, PyType>) -> PyResult<()> {
     let base = EventLoop::type_object(cls.py());
     for (name, flag) in watched_methods(native) {
         set(flag, !cls.getattr(name)?.is(&base.getattr(name)?));
     }
+    let mut replaced = false;
+    for name in SOCK_WAITS {
+        replaced |= !cls.getattr(name)?.is(&base.getattr(name)?);
+    }
+    set(&native.sock_waits_overridden, replaced);
     native.class_version.store(dict::class_version(cls), Ordering::Relaxed);
     Ok(())
 }
@@ -62,6 +82,11 @@ fn find_again(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
             set(flag, true);
         }
     }
+    for name in SOCK_WAITS {
+        if own.contains(name)? {
+            set(&native.sock_waits_overridden, true);
+        }
+    }
     Ok(())
 }
 
@@ -80,7 +105,8 @@ pub fn set_attribute(
             value.is_some_and(|value| !value.is_none() && !EpollSelector::is_exact_type_of(value));
         set(&native.selector_replaced, foreign);
     }
-    if watched_methods(native).iter().any(|(watched, _)| name == *watched) {
+    let watched = watched_methods(native);
+    if watched.iter().any(|(watched, _)| name == *watched) || SOCK_WAITS.contains(&name) {
         find_again(slf)?;
     }
     Ok(())

@@ -10,7 +10,9 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::ready_queue::ReadyQueue;
 use super::transports_by_fd::TransportsByFd;
-use super::{call, connect, debug, executor, fd, lifecycle, overrides, run, serve, signals};
+use super::{
+    call, connect, debug, executor, fd, lifecycle, overrides, run, serve, signals, transport_fds,
+};
 use crate::loop_state::{Direction, EventLoop, get, set};
 use crate::transports::{datagram, pipe, process, stream::Parts};
 
@@ -124,6 +126,10 @@ impl EventLoop {
 
     fn _remove_writer(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
         fd::remove(slf, Direction::Write, fd)
+    }
+
+    fn _ensure_fd_no_transport(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<()> {
+        transport_fds::ensure_none(slf, fd)
     }
 
     fn _add_callback(slf: &Bound<'_, Self>, handle: &Bound<'_, PyAny>) -> PyResult<()> {

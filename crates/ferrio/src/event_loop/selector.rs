@@ -132,6 +132,10 @@ impl EpollSelector {
             let mask =
                 u32::from(event.readable) * EVENT_READ + u32::from(event.writable) * EVENT_WRITE;
             if let Some(key) = self.key(py, event.fd)? {
+                if let Some(fd) = runtime::borrow_fd(event.fd) {
+                    // The caller calls handles. A closed descriptor is told of no more, as on stock.
+                    let _ = self.event_loop.get().keep_watch_armed(py, fd);
+                }
                 let mask = mask & key.getattr("events")?.extract::<u32>()?;
                 ready.push((key, mask));
             }

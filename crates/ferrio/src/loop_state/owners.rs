@@ -55,11 +55,16 @@ impl EventLoop {
 
     /// The transport that owns a descriptor.
     pub fn owner_of_fd<'py>(&self, py: Python<'py>, fd: RawFd) -> Option<Bound<'py, PyAny>> {
-        let weak = match self.owners.borrow_mut(py).get(&fd)? {
+        let owners = self.owners.borrow_mut(py);
+        if owners.is_empty() {
+            return None;
+        }
+        let weak = match owners.get(&fd)? {
             // SAFETY: a native transport leaves the table before it is freed.
             Owner::Native(address) => return Some(unsafe { runtime::object_at(py, *address) }),
             Owner::Weak(weak) => weak.bind(py),
         };
+        drop(owners);
         weak.cast::<PyWeakrefReference>().ok()?.upgrade()
     }
 

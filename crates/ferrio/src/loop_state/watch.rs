@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use ferrio_capi::{Ref, context};
+use ferrio_core::reactor::{Interests, Poller};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -32,18 +33,81 @@ impl EventLoop {
         fd: BorrowedFd<'_>,
         watch: Watch,
     ) -> PyResult<Option<Watch>> {
-        let Some(poller) = self.poller.borrow_mut(py).clone() else {
-            return Err(errors::loop_closed());
-        };
+        self.register(py, fd, |interests, poller| match direction {
+            Direction::Read => interests.set_reader(poller, fd, watch),
+            Direction::Write => interests.set_writer(poller, fd, watch),
+        })
+    }
+
+    /// [`EventLoop::set_watch`] for one event: then the watch is to be removed, or armed again.
+    ///
+    /// # Errors
+    /// As [`EventLoop::set_watch`].
+    pub fn set_watch_once(
+        &self,
+        py: Python<'_>,
+        direction: Direction,
+        fd: BorrowedFd<'_>,
+        watch: Watch,
+    ) -> PyResult<Option<Watch>> {
+        self.register(py, fd, |interests, poller| match direction {
+            Direction::Read => interests.set_reader_once(poller, fd, watch),
+            Direction::Write => interests.set_writer_once(poller, fd, watch),
+        })
+    }
+
+    /// Has a watch for one event told of the next one.
+    ///
+    /// # Errors
+    /// As [`EventLoop::set_watch`].
+    pub fn rearm_watch(&self, py: Python<'_>, fd: BorrowedFd<'_>) -> PyResult<()> {
+        self.register(py, fd, |interests, poller| interests.rearm(poller, fd, true).map(|()| None))
+            .map(drop)
+    }
+
+    /// After an event of a descriptor: has who watches it told of every further one, because what runs
+    /// now is a handle, which does not ask for that.
+    ///
+    /// # Errors
+    /// As [`EventLoop::set_watch`].
+    #[cold]
+    pub fn keep_watch_armed(&self, py: Python<'_>, fd: BorrowedFd<'_>) -> PyResult<()> {
+        self.register(py, fd, |interests, poller| {
+            interests.note_event(fd.as_raw_fd());
+            interests.rearm(poller, fd, false).map(|()| None)
+        })
+        .map(drop)
+    }
+
+    fn register(
+        &self,
+        py: Python<'_>,
+        fd: BorrowedFd<'_>,
+        change: impl FnOnce(&mut Interests<Watch>, &Poller) -> io::Result<Option<Watch>>,
+    ) -> PyResult<Option<Watch>> {
         let replaced = {
-            let mut interests = self.interests.borrow_mut(py);
-            match direction {
-                Direction::Read => interests.set_reader(&poller, fd, watch),
-                Direction::Write => interests.set_writer(&poller, fd, watch),
-            }
+            let poller = self.poller.borrow_mut(py);
+            let Some(poller) = poller.as_deref() else { return Err(errors::loop_closed()) };
+            change(&mut self.interests.borrow_mut(py), poller)
         };
         self.drop_lost(py, fd.as_raw_fd());
         replaced.map_err(|error| errors::os_error(py, &error))
+    }
+
+    /// Whether this very object watches a descriptor.
+    #[inline]
+    pub fn is_watched_by(
+        &self,
+        direction: Direction,
+        fd: RawFd,
+        object: &Bound<'_, PyAny>,
+    ) -> bool {
+        let interests = self.interests.borrow_mut(object.py());
+        let watch = match direction {
+            Direction::Read => interests.reader(fd),
+            Direction::Write => interests.writer(fd),
+        };
+        matches!(watch, Some(Watch::Act { object: watching, .. }) if watching.as_ptr() == object.as_ptr())
     }
 
     /// Stops watching a descriptor; returns who did.
@@ -103,7 +167,8 @@ impl EventLoop {
 
     /// Whether native objects may wait for descriptors without a handle: nobody put a selector of
     /// their own into `_selector`, and debug mode wants no handle.
-    fn takes_watches(&self) -> bool {
+    #[inline]
+    pub fn takes_watches(&self) -> bool {
         !(get(&self.selector_replaced) || get(&self.debug) || get(&self.closed))
     }
 }

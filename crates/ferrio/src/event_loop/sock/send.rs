@@ -1,0 +1,129 @@
+//! `sock_sendall` and `sock_sendto`.
+
+use ferrio_capi::StateOf;
+use ferrio_capi::buffer::Buffer;
+use ferrio_capi::method::{Arguments, Members, Object};
+use ferrio_capi::socket_object::SocketFacts;
+use ferrio_core::stream_socket;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView};
+
+use super::{Operation, SockCall, Tried, ask, call, tried};
+use crate::loop_state::{Direction, EventLoop};
+use crate::names::none;
+
+/// Waits with a view of the data and, in a list, the number of bytes that have been sent: stock's
+/// callback shares both.
+static SENDALL: Operation = Operation {
+    name: "sock_sendall",
+    qualified_name: "BaseSelectorEventLoop.sock_sendall",
+    callback: "_sock_sendall",
+    direction: Direction::Write,
+    least: 2,
+    most: 2,
+    serves: is_bytes,
+    start: sendall,
+    retry: send_rest,
+};
+
+static SENDTO: Operation = Operation {
+    name: "sock_sendto",
+    qualified_name: "BaseSelectorEventLoop.sock_sendto",
+    callback: "_sock_sendto",
+    direction: Direction::Write,
+    least: 3,
+    most: 3,
+    serves: anything,
+    start: sendto,
+    retry: sendto,
+};
+
+/// Whether `len(data)` is a number of bytes. Of other things stock sends too little or too much.
+fn is_bytes(_: &SocketFacts, arguments: &Arguments<'_, '_>) -> PyResult<bool> {
+    let Some(data) = arguments.value(1) else { return Ok(false) };
+    if data.is_exact_instance_of::<PyBytes>() || data.is_exact_instance_of::<PyByteArray>() {
+        return Ok(true);
+    }
+    if !data.is_exact_instance_of::<PyMemoryView>() {
+        return Ok(false);
+    }
+    match Buffer::readable(data) {
+        Ok(buffer) => Ok(data.len()? == buffer.len()),
+        Err(_) => Ok(false),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of Operation::serves")]
+fn anything(_: &SocketFacts, _: &Arguments<'_, '_>) -> PyResult<bool> {
+    Ok(true)
+}
+
+fn sendall<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
+    let py = this.py();
+    let data = this.state().first(py);
+    let (sent, length) = match data.cast_exact::<PyBytes>() {
+        Ok(bytes) => (send(this, bytes.as_bytes())?, bytes.as_bytes().len()),
+        Err(_) => {
+            let buffer = Buffer::readable(&data)?;
+            (send(this, buffer.as_slice())?, buffer.len())
+        }
+    };
+    let sent = sent.unwrap_or(0);
+    if sent == length {
+        return Ok(Some(none(py)));
+    }
+    this.state().first.set(PyMemoryView::from(&data)?);
+    this.state().second.set(PyList::new(py, [sent])?);
+    Ok(None)
+}
+
+#[inline]
+fn send(this: &Bound<'_, SockCall>, data: &[u8]) -> PyResult<Option<usize>> {
+    let py = this.py();
+    tried(py, stream_socket::send(this.state().descriptor(py)?, data))
+}
+
+fn send_rest<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
+    let py = this.py();
+    let state = this.state();
+    let position = state.second.get_or_none(py).cast_into::<PyList>()?;
+    let start: usize = position.get_item(0)?.extract()?;
+    let buffer = Buffer::readable(&state.first(py))?;
+    let rest = buffer.as_slice().get(start..).unwrap_or_default();
+    let Some(sent) = send(this, rest)? else { return Ok(None) };
+    if sent == rest.len() {
+        return Ok(Some(none(py)));
+    }
+    position.set_item(0, start + sent)?;
+    Ok(None)
+}
+
+/// Any family and form of address: the socket object takes it apart.
+fn sendto<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
+    let py = this.py();
+    let state = this.state();
+    ask(this, intern!(py, "sendto"), (state.first(py), state.second.get_or_none(py)))
+}
+
+pub fn methods(members: Members) -> Members {
+    members
+        .keywords::<EventLoop, _>(
+            c"sock_sendall",
+            sock_sendall,
+            c"sock_sendall($self, sock, data)\n--\n\nSend all of the data to a socket.",
+        )
+        .keywords::<EventLoop, _>(
+            c"sock_sendto",
+            sock_sendto,
+            c"sock_sendto($self, sock, data, address)\n--\n\nSend a datagram to an address; return the number of bytes sent.",
+        )
+}
+
+fn sock_sendall<'py>(slf: &Bound<'py, EventLoop>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    call(slf, &arguments, &SENDALL)
+}
+
+fn sock_sendto<'py>(slf: &Bound<'py, EventLoop>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    call(slf, &arguments, &SENDTO)
+}
