@@ -1,10 +1,13 @@
 """Accepting: many at once, what accepted sockets are like, and running out of descriptors."""
 
 import asyncio
+import gc
 import json
 import os
 import socket
+import warnings
 
+import pytest
 from event_trace import events
 
 
@@ -188,6 +191,51 @@ def test_two_loops_may_accept_from_one_listening_socket(loop, run, tmp_path):
 
     assert run(main()) == ()
     assert reported == []
+
+
+@pytest.mark.parametrize("exception", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("place", ["factory", "connection_made"])
+def test_exits_of_a_server_leave_run_forever_and_it_serves_on(
+    loop, run, tmp_path, exception, place
+):
+    path = str(tmp_path / "socket")
+    made, raised = [], []
+
+    class Server(asyncio.Protocol):
+        def __init__(self):
+            self.leave("factory")
+
+        def connection_made(self, transport):
+            made.append(transport)
+            self.leave("connection_made")
+            transport.write(b"served")
+            transport.close()
+
+        def leave(self, where):
+            if where == place and not raised:
+                raised.append(where)
+                raise exception("out")
+
+    server = run(loop.create_unix_server(Server, path))
+    with socket.socket(socket.AF_UNIX) as client, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        client.connect(path)
+        with pytest.raises(exception, match="^out$"):
+            loop.run_forever()
+
+        async def connect():
+            reader, writer = await asyncio.open_unix_connection(path)
+            received = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            server.close()
+            for transport in made:
+                transport.abort()
+            await asyncio.sleep(0)
+            return received
+
+        assert run(connect()) == b"served"
+        gc.collect()
 
 
 OUT_OF_DESCRIPTORS = """

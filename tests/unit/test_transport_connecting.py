@@ -341,3 +341,33 @@ def test_a_closed_socket_raises_what_stock_raises(same_as_stock, method):
         return raised(loop.run_until_complete, getattr(loop, method)(Protocol, sock=near))
 
     assert same_as_stock(scenario)[1][0] in {OSError, ValueError}
+
+
+def test_an_overridden_getaddrinfo_of_the_loop_is_asked(loop, run, listener):
+    asked = []
+    answer = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname())]
+
+    async def getaddrinfo(host, port, **kwargs):
+        asked.append((host, port, sorted(kwargs)))
+        return answer
+
+    loop.getaddrinfo = getaddrinfo
+    assert connected_peer(loop, run, "a name", 5)[0] == listener.getsockname()
+    # CPython: addresses in numbers never reach it.
+    assert connected_peer(loop, run, *listener.getsockname())[0] == listener.getsockname()
+    assert asked == [("a name", 5, ["family", "flags", "proto", "type"])]
+
+
+def test_an_overridden_sock_connect_of_the_loop_is_called(loop, listener):
+    addresses = []
+
+    class Loop(type(loop)):
+        async def sock_connect(self, sock, address):
+            addresses.append(address)
+            return await super().sock_connect(sock, address)
+
+    own = Loop()
+    address = listener.getsockname()
+    assert connected_peer(own, own.run_until_complete, *address)[0] == address
+    own.close()
+    assert addresses == [address]
