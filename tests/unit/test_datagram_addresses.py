@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
+import warnings
+import weakref
 
 import pytest
 
@@ -246,20 +249,42 @@ def test_a_socket_that_somebody_closed_is_not_mistaken_for_another(loop, run):
     run(main())
 
 
-def test_a_socket_that_blocks_does_not_block_the_loop(loop, run):
+def test_a_socket_that_somebody_made_blocking_does_not_block_the_loop(loop, run):
     async def main():
         near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         with far:
             transport, protocol = await loop.create_datagram_endpoint(Collect, sock=near)
+            near.setblocking(True)
             for number in range(3):
                 far.send(b"%d" % number)
             got = [(await protocol.received.get())[0] for _ in range(3)]
             assert got == [b"0", b"1", b"2"]
-            assert near.getblocking() is False
             transport.close()
             await asyncio.sleep(0)
 
     run(main())
+
+
+def test_a_transport_that_nobody_closed_warns_when_it_is_collected(engine):
+    class Keep(asyncio.DatagramProtocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+    loop = engine.new_loop()
+    make = loop.create_datagram_endpoint(Keep, local_addr=("127.0.0.1", 0))
+    transport, _ = loop.run_until_complete(make)
+    transport.extra = transport
+    number, gone = transport._sock_fd, weakref.ref(transport)
+    loop.close()
+    del transport, _, make, loop
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    text = f"unclosed transport <_SelectorDatagramTransport fd={number}"
+    assert [str(warning.message)[: len(text)] for warning in caught].count(text) == 1
+    assert gone() is None
+    with pytest.raises(OSError):
+        os.fstat(number)
 
 
 def test_max_size_cuts_datagrams_off(loop, run):

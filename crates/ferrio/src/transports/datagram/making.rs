@@ -37,8 +37,9 @@ pub fn serves(sock: &Bound<'_, PyAny>) -> PyResult<bool> {
     if !class.is_subclass(plain)? || !leaves_alone(&class)? || !socket_object::is_socket(sock) {
         return Ok(false);
     }
-    let family = sock.getattr(intern!(py, "family"))?.extract().map(AddressFamily::from_raw)?;
-    Ok([AddressFamily::INET, AddressFamily::INET6, AddressFamily::UNIX].contains(&family))
+    let family = sock.getattr(intern!(py, "family"))?.extract().map(AddressFamily::from_raw);
+    let served = [AddressFamily::INET, AddressFamily::INET6, AddressFamily::UNIX];
+    Ok(family.is_ok_and(|family| served.contains(&family)))
 }
 
 /// Whether the methods of a class of sockets are those of `_socket.socket`.
