@@ -6,6 +6,7 @@ The bare servers are `bench-net serve` and `bench-net spawn`, the others net_ser
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ HERE = Path(__file__).parent
 BENCH_NET = HERE.parent / "target/bench/release/bench-net"
 BARE = "bare"
 PROCESS_TIMEOUT_S = 60
+LOCK = Path(tempfile.gettempdir()) / "ferrio-bench-net.lock"
 
 
 class MeasurementFailed(Exception):
@@ -57,7 +59,12 @@ class Bench:
         return self.folder / "served"
 
     def measure(self, row: NetRow, loop: str) -> dict[str, Any]:
-        """What the load generator, the program or the client printed."""
+        """What the load generator, the program or the client printed. Runs at once take turns."""
+        with LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._measure(row, loop)
+
+    def _measure(self, row: NetRow, loop: str) -> dict[str, Any]:
         if row.server in programs:
             return self._figures([*self._own_command(row, loop, "spawn"), *self._duration()])
         if row.server in clients:

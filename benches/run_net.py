@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ CHECK_SECONDS = 0.02
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parse_options()
     rows = chosen_rows(options)
     about = describe(options.loops) | {
@@ -47,9 +49,13 @@ def main() -> int:
         seconds=options.seconds,
         nice=options.nice,
     ) as made:
-        for round_number in range(options.rounds):
-            print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-            run_round(results, rows, round_number, made)
+        try:
+            for round_number in range(options.rounds):
+                print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr, flush=True)
+                run_round(results, rows, round_number, made)
+        except KeyboardInterrupt:
+            print("interrupted: what follows is what was measured", file=sys.stderr)
+            options.write_readme = False
     report(results, rows, options)
     return exit_status(results)
 
