@@ -2,7 +2,9 @@
 them; by the child watcher of the program where it chose one."""
 
 import asyncio
+import contextlib
 import contextvars
+import gc
 import os
 import re
 import resource
@@ -70,6 +72,38 @@ def test_a_hundred_children_at_once_leave_nothing_behind(run, threadless):
         assert open_descriptors() == before
 
     run(main())
+    assert children() == []
+
+
+@pytest.mark.parametrize("command", ["cat", "true"])
+def test_a_start_that_is_cancelled_in_any_turn_leaves_nothing_behind(run, command):
+    async def cancelled_after(turns):
+        task = asyncio.ensure_future(start(command, stdin=-1, stdout=-1, stderr=-1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        try:
+            process = await task
+        except asyncio.CancelledError:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+        return True
+
+    async def main():
+        await (await start("true")).wait()
+        before = open_descriptors()
+        started = [await cancelled_after(turns) for turns in range(14)]
+        assert started[0] is False
+        assert started[-1] is True
+        # The last pipes are closed in the turn after the end of the process was told.
+        await asyncio.sleep(0)
+        return before
+
+    before = run(main())
+    gc.collect()
+    assert open_descriptors() == before
     assert children() == []
 
 
@@ -212,7 +246,11 @@ def test_a_loop_closed_before_its_child_ends_keeps_no_pidfd(engine, threadless):
     loop.close()
     left = pidfds() - before
     os.kill(process.pid, signal.SIGKILL)
-    os.waitpid(process.pid, 0)
+    for thread in threading.enumerate():
+        if "waitpid" in thread.name:  # which takes the child over on 3.11
+            thread.join()
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(process.pid, 0)
     process._transport._proc.returncode = -signal.SIGKILL
     process._transport._returncode = -signal.SIGKILL
     process._transport.close()
