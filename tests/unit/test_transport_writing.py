@@ -74,7 +74,10 @@ def test_writing_a_wrong_type_raises(same_trace, data, state):
             except TypeError as exc:
                 trace.note("raised", exc)
 
-    text = f"data argument must be a bytes-like object, not {type(data).__name__!r}"
+    wanted = "a bytes-like object"
+    if sys.version_info >= (3, 14):
+        wanted = "a bytes, bytearray, or memoryview object"
+    text = f"data argument must be {wanted}, not {type(data).__name__!r}"
     assert events(same_trace(scenario), "raised") == [["raised", f"TypeError({text})"]] * 2
 
 
@@ -95,6 +98,24 @@ def test_writelines_of_a_wrong_type_raises_what_stock_raises(same_trace, data):
 
     trace = same_trace(scenario)
     assert ["size", 0] in trace
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="stock buffers what is never sent")
+@pytest.mark.parametrize("data", [[b"x"], ["text"], [5, b""], [None], 5, [b""]])
+def test_writelines_after_the_connection_was_lost_does_what_stock_does(same_trace, data):
+    async def scenario(trace):
+        transport, far = await trace.connect(trace.protocol("near"))
+        with far:
+            transport.abort()
+            for _ in range(8):
+                try:
+                    trace.note("returned", transport.writelines(data))
+                except TypeError as exc:
+                    trace.note("raised", exc)
+                trace.note("size", transport.get_write_buffer_size())
+
+    trace = same_trace(scenario)
+    assert len(events(trace, "returned")) + len(events(trace, "raised")) == 9
 
 
 @pytest.mark.parametrize("data", [b"", bytearray(), memoryview(b"")])

@@ -131,7 +131,9 @@ fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
     for _ in 0..this.backlog + usize::from(cfg!(Py_3_14)) {
         let (connection, peer) = match stream_socket::accept(fd) {
             Ok(accepted) => accepted,
-            Err(error) if is_over(&error) => return Ok(()),
+            // Since 3.14 a connection that was aborted meanwhile does not end the round.
+            Err(error) if cfg!(Py_3_14) && is_aborted(&error) => continue,
+            Err(error) if is_over(&error) || is_aborted(&error) => return Ok(()),
             Err(error) if is_short_of_resources(&error) => {
                 back_off(listener, &error)?;
                 continue;
@@ -148,8 +150,12 @@ fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
 }
 
 fn is_over(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
-    matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted)
+    use io::ErrorKind::{Interrupted, WouldBlock};
+    matches!(error.kind(), WouldBlock | Interrupted)
+}
+
+fn is_aborted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionAborted
 }
 
 /// EMFILE, ENFILE, ENOBUFS, ENOMEM of errno(3).

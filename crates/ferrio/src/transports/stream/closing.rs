@@ -94,9 +94,13 @@ pub fn connection_lost<'py>(
         }
         _ => Ok(()),
     };
-    let released = release(this);
-    told.and(released)?;
-    fail_empty_waiter(this, || PyConnectionError::new_err("Connection is closed by peer"))
+    let ended = told.and(release(this));
+    if cfg!(not(Py_3_14)) && ended.is_err() {
+        return ended;
+    }
+    let failed =
+        fail_empty_waiter(this, || PyConnectionError::new_err("Connection is closed by peer"));
+    ended.and(failed)
 }
 
 fn release(this: &Bound<'_, StreamTransport>) -> PyResult<()> {

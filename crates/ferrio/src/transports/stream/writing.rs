@@ -91,6 +91,10 @@ fn send_now(this: &Bound<'_, StreamTransport>, chunk: Chunk) -> PyResult<()> {
     Ok(())
 }
 
+/// What `write` says that it takes.
+const WANTED: &str =
+    if cfg!(Py_3_14) { "a bytes, bytearray, or memoryview object" } else { "a bytes-like object" };
+
 fn check_type(data: &Bound<'_, PyAny>) -> PyResult<()> {
     if data.is_instance_of::<PyBytes>()
         || data.is_instance_of::<PyByteArray>()
@@ -99,7 +103,7 @@ fn check_type(data: &Bound<'_, PyAny>) -> PyResult<()> {
         return Ok(());
     }
     let name = data.get_type().name()?;
-    let text = format!("data argument must be a bytes-like object, not {}", name.repr()?);
+    let text = format!("data argument must be {WANTED}, not {}", name.repr()?);
     Err(PyTypeError::new_err(text))
 }
 
@@ -248,7 +252,8 @@ pub fn ready(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     if let Some(waiter) = state.empty_waiter.get(this.py()) {
         waiter.call_method1(intern!(this.py(), "set_result"), (this.py().None(),))?;
     }
-    if state.closing.get() {
+    // What resume_writing() did may have ended the connection: since 3.14 that is noticed.
+    if state.closing.get() && !(cfg!(Py_3_14) && state.conn_lost.get() > 0) {
         closing::connection_lost(this, names::none(this.py()))
     } else if state.eof.get() {
         shutdown(this)
@@ -301,9 +306,16 @@ pub fn writelines<'py>(
     if !lines.is_truthy()? {
         return Ok(());
     }
+    if cfg!(Py_3_14) && state.conn_lost.get() > 0 {
+        return refuse(this);
+    }
     let mut chunks = Vec::new();
     for line in lines.try_iter()? {
         let line = line?;
+        // Since 3.14 what is empty is passed over, whatever it is.
+        if cfg!(Py_3_14) && !line.is_truthy()? {
+            continue;
+        }
         // As stock's `memoryview(line)`, which says what it cannot take.
         chunks.push(match line.cast_exact::<PyBytes>() {
             Ok(bytes) => Chunk::Bytes(BytesRef::new(bytes.clone())),
