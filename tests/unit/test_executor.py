@@ -691,8 +691,8 @@ def test_a_signal_interrupts_the_wait_in_the_queue(run_python):
         queue = type(loop._default_executor._work_queue)()
         def interrupt():
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        threading.Timer(0.2, interrupt).start()
         try:
+            threading.Timer(0.2, interrupt).start()
             queue.get()
         except KeyboardInterrupt:
             print("interrupted")

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import socket
+import sys
 
 import pytest
 from event_trace import shown
@@ -55,7 +56,9 @@ def test_sock_sendfile(loop, run, file, sockets, offset, count):
         return sent, await reading
 
     assert run(main()) == (len(expected), expected)
-    assert file.tell() == (offset + len(expected) if expected else 0)
+    # Since 3.14 the file's position is set also when there was nothing to send.
+    moved = expected or sys.version_info >= (3, 14)
+    assert file.tell() == (offset + len(expected) if moved else 0)
 
 
 @pytest.mark.parametrize(("offset", "count"), RANGES)

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import socket
+import sys
 import warnings
 
 import pytest
@@ -294,15 +295,15 @@ def test_accept_without_descriptors_reports_and_waits_a_second(run_python, tmp_p
     result = run_python(source)
     assert result.stderr == ""
     seen, early, waited = json.loads(result.stdout)
-    assert seen == [
-        [
-            "socket.accept() out of system resource",
-            ["exception", "message", "socket"],
-            "OSError",
-            24,
-            ["TransportSocket", path],
-        ]
+    report = [
+        "socket.accept() out of system resource",
+        ["exception", "message", "socket"],
+        "OSError",
+        24,
+        ["TransportSocket", path],
     ]
+    # One for each try of a wake-up: as many as the backlog, since 3.14 one more.
+    assert seen == [report] * (2 if sys.version_info >= (3, 14) else 1)
     assert early is False
     assert 0.9 < waited < 5
 

@@ -125,7 +125,12 @@ def test_a_cancelled_communicate_leaves_the_child(loop, run):
 def test_signals_after_wait_raise_as_on_stock(same_as_stock, act):
     def scenario(loop, _):
         async def main():
-            process = await spawn("exit 3")
+            # The child ends when its start is over: since 3.14 a signal to one that ended before
+            # raises nothing.
+            reader, writer = os.pipe()
+            process = await spawn("read line; exit 3", stdin=reader)
+            os.close(reader)
+            os.close(writer)
             await process.wait()
             try:
                 getattr(process, act)(*[signal.SIGTERM] * (act == "send_signal"))

@@ -159,7 +159,11 @@ def test_an_error_in_the_factory_of_create_connection_is_raised(same_trace):
             except Unlucky as exc:
                 trace.note("raised", exc, near.fileno() >= 0)
 
-    assert same_trace(scenario) == [["raised", "Unlucky(no luck)", True], ["returned", None]]
+    trace = same_trace(scenario)
+    # Some releases close the socket then (gh-153133), others leave it to the caller.
+    assert trace in [
+        [["raised", "Unlucky(no luck)", is_open], ["returned", None]] for is_open in (True, False)
+    ]
 
 
 @pytest.mark.parametrize("debug", [False, True])
