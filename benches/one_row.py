@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import importlib
 import json
 import os
 import time
 
-from loops import loop_factory
+from loops import FERRIO, loop_factory
 from rows import Row, Stopwatch, Timing, all_rows
 
 
@@ -51,6 +52,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
+    if options.loop == FERRIO:
+        importlib.import_module(FERRIO).install()
     row = all_rows()[options.row]
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         if options.count is not None:

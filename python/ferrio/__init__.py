@@ -4,7 +4,7 @@ Names stand in the order in which a program meets them: how to run on Ferrio, th
 the objects the loop hands out. Each follows the asyncio page of the same name.
 """
 
-from ferrio._ferrio import Future, Handle, Task, TimerHandle, build_info, sleep
+from ferrio._ferrio import Future, Handle, Lock, Task, TimerHandle, build_info, sleep
 from ferrio._install import EventLoopPolicy, Runner, install, run, uninstall
 from ferrio._loop import EventLoop, new_event_loop
 
@@ -13,6 +13,7 @@ __all__ = [
     "EventLoopPolicy",
     "Future",
     "Handle",
+    "Lock",
     "Runner",
     "Task",
     "TimerHandle",

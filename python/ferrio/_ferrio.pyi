@@ -26,6 +26,7 @@ __all__ = [
     "EventLoop",
     "Future",
     "Handle",
+    "Lock",
     "Task",
     "TimerHandle",
     "build_info",
@@ -50,6 +51,11 @@ class Handle(asyncio.Handle): ...
 
 @disjoint_base
 class TimerHandle(asyncio.TimerHandle): ...
+
+# At run time it stands for asyncio's own without being a subclass of it.
+@disjoint_base
+class Lock(asyncio.Lock):
+    _ferrio_replaces: type[asyncio.Lock]
 
 @disjoint_base
 class EventLoop:

@@ -1,8 +1,9 @@
 """How a program gets Ferrio loops: run and Runner for one call, install for the whole process.
 
-install() sets an event loop policy and patches no name. `asyncio.run`, `asyncio.Runner` and
-`asyncio.new_event_loop` all ask the policy, however early they were imported, and a policy that
-the program sets afterwards replaces ours as it would replace any other.
+install() sets an event loop policy. `asyncio.run`, `asyncio.Runner` and `asyncio.new_event_loop`
+all ask the policy, however early they were imported, and a policy that the program sets afterwards
+replaces ours as it would replace any other. It also puts the native classes and functions in the
+place of asyncio's own (`_names`).
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ferrio._loop import EventLoop, new_event_loop
+from ferrio._names import replace_names, restore_names
 
 if sys.version_info >= (3, 14):
     # The public names warn from 3.14 on; asyncio itself goes on using these.
@@ -59,7 +61,11 @@ class Runner(asyncio.Runner):  # type: ignore[misc]  # typeshed calls it final; 
 
 
 def install() -> None:
-    """Make asyncio's own entry points give Ferrio loops. A second call changes nothing."""
+    """Make asyncio's own entry points give Ferrio loops, and its names the native ones.
+
+    A second call changes nothing.
+    """
+    replace_names()
     current = get_event_loop_policy()
     if isinstance(current, EventLoopPolicy):
         return
@@ -69,7 +75,11 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Put back the policy that install() found, unless the program has set another since."""
+    """Put back the names and the policy that install() found.
+
+    What the program has put in the place of ours since, stays.
+    """
+    restore_names()
     current = get_event_loop_policy()
     if isinstance(current, EventLoopPolicy) and current._replaced is not None:
         set_event_loop_policy(current._replaced)

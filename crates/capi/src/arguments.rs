@@ -10,7 +10,7 @@ use pyo3::types::{PyString, PyTuple};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receiver {
     pub object: *mut ffi::PyObject,
-    /// The native class that the method belongs to.
+    /// The native class that the method belongs to; null for a function of a module.
     pub class: *mut ffi::PyTypeObject,
 }
 

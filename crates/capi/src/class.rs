@@ -20,9 +20,14 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
+use crate::definition::{offset_members, slot};
 use crate::native_class::{NativeClass, State, Visit};
 use crate::trampoline::guard;
 use crate::{GilCell, dict};
+
+/// The attribute by which a native class names the Python class that it stands for, without being a
+/// subclass of it.
+pub const REPLACES: &CStr = c"_ferrio_replaces";
 
 /// What is fixed about a class: where its state lies and its freed instances.
 #[derive(Debug)]
@@ -77,6 +82,25 @@ impl<C: NativeClass> Class<C> {
         // SAFETY: reading the type of a live object, then a cast that the comparison proves.
         unsafe {
             (ffi::Py_TYPE(object.as_ptr()) == self.type_ptr()).then(|| object.cast_unchecked::<C>())
+        }
+    }
+
+    /// Whether `object` is no instance of a subclass and has no attributes of its own, so that no Python
+    /// code replaces a method of it. For a class whose instances are open.
+    #[inline]
+    pub fn is_plain<T>(&self, object: &Bound<'_, T>) -> bool {
+        // SAFETY: a live object of this class (or of another type, which the comparison excludes); a
+        // positive offset names the field that holds the dict or null.
+        unsafe {
+            let kind = self.type_ptr();
+            ffi::Py_TYPE(object.as_ptr()) == kind
+                && match (*kind).tp_dictoffset {
+                    offset if offset > 0 => {
+                        let field = object.as_ptr().byte_offset(offset);
+                        (*field.cast::<*mut ffi::PyObject>()).is_null()
+                    }
+                    _ => false,
+                }
         }
     }
 
@@ -178,11 +202,19 @@ impl<C: NativeClass> Class<C> {
             slot(ffi::Py_tp_clear, clear::<C> as *mut c_void),
         ];
         slots.extend(extra);
+        let mut offsets = Vec::new();
         if C::OPEN {
-            slots.push(slot(ffi::Py_tp_members, offset_members(dict_offset)));
+            offsets.push((c"__dictoffset__", dict_offset));
+            offsets.push((c"__weaklistoffset__", dict_offset + size_of::<usize>()));
         }
+        let mut flags =
+            ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
+        if C::VECTORCALL {
+            offsets.push((c"__vectorcalloffset__", offset));
+            flags |= ffi::Py_TPFLAGS_HAVE_VECTORCALL;
+        }
+        slots.push(slot(ffi::Py_tp_members, offset_members(&offsets)));
         slots.push(slot(0, std::ptr::null_mut()));
-        let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
         let mut spec = ffi::PyType_Spec {
             name: name.as_ptr(),
             basicsize: size,
@@ -203,6 +235,29 @@ impl<C: NativeClass> Class<C> {
         // The reference is given to the static: the type lives as long as the process.
         self.type_object.store(made.into_ptr().cast(), Ordering::Relaxed);
         Ok(())
+    }
+}
+
+impl<C: NativeClass> Class<C> {
+    /// Makes the type, once, as one that stands for `replaced`: nothing of that is inherited, but errors
+    /// about arguments take its words.
+    ///
+    /// # Errors
+    /// As [`Class::create`].
+    pub fn create_instead_of(
+        &'static self,
+        py: Python<'_>,
+        name: &'static CStr,
+        replaced: &Bound<'_, PyType>,
+        extra: Vec<ffi::PyType_Slot>,
+    ) -> PyResult<()> {
+        self.create(py, name, &py.get_type::<PyAny>(), extra)?;
+        let bytes = name.to_bytes();
+        let start = bytes.iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
+        // SAFETY: a live heap type that no other thread knows yet; the name lives for ever. CPython's errors
+        // take a Python class's name from there, without its module.
+        unsafe { (*self.type_ptr()).tp_name = name.as_ptr().add(start) };
+        C::type_object(py).setattr(REPLACES.to_string_lossy().as_ref(), replaced)
     }
 }
 
@@ -237,31 +292,6 @@ pub fn track_if_shared<C: NativeClass>(object: &Bound<'_, C>) {
 pub fn is_shared<C: NativeClass>(object: &Bound<'_, C>) -> bool {
     // SAFETY: reads the count of a live object.
     unsafe { ffi::Py_REFCNT(object.as_ptr()) > 1 }
-}
-
-/// One entry of a type's slot table.
-#[must_use]
-pub fn slot(id: c_int, function: *mut c_void) -> ffi::PyType_Slot {
-    ffi::PyType_Slot { slot: id, pfunc: function }
-}
-
-/// The members by which CPython finds the dict and the list of weak references of an instance. Leaked:
-/// types live as long as the process.
-fn offset_members(dict_offset: usize) -> *mut c_void {
-    let member = |name: &'static CStr, offset: usize| ffi::PyMemberDef {
-        name: name.as_ptr(),
-        type_code: ffi::Py_T_PYSSIZET,
-        offset: offset as ffi::Py_ssize_t,
-        flags: ffi::Py_READONLY,
-        doc: std::ptr::null(),
-    };
-    let members = vec![
-        member(c"__dictoffset__", dict_offset),
-        member(c"__weaklistoffset__", dict_offset + size_of::<usize>()),
-        // SAFETY: all-zero is the sentinel that ends a PyMemberDef table.
-        unsafe { std::mem::zeroed() },
-    ];
-    members.leak().as_mut_ptr().cast()
 }
 
 unsafe extern "C" fn new<C: NativeClass>(

@@ -16,6 +16,7 @@ pub mod class;
 pub mod context;
 mod definition;
 pub mod dict;
+pub mod function;
 pub mod gil_cell;
 pub mod handled;
 pub mod method;

@@ -9,8 +9,7 @@ use pyo3::{PyTypeInfo, ffi};
 
 use crate::arguments::Receiver;
 pub use crate::arguments::{Arguments, InitArguments};
-use crate::class::slot;
-use crate::definition::{method, property};
+use crate::definition::{method, property, slot};
 use crate::native_class::NativeClass;
 pub use crate::send::Next;
 use crate::trampoline::{guard, guard_object};

@@ -41,6 +41,9 @@ pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
     /// They cost two words.
     const OPEN: bool = false;
 
+    /// Whether instances are called through a vectorcall function, which is the first field of the state.
+    const VECTORCALL: bool = false;
+
     /// The class's static record.
     fn class() -> &'static Class<Self>;
 

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::arguments::{Arguments, InitArguments, Receiver};
+use crate::class::REPLACES;
 
 /// The parameters of one method.
 #[derive(Debug)]
@@ -99,13 +100,13 @@ impl<const N: usize> Signature<N> {
             .map_err(|error| self.complain_init(arguments).unwrap_or(error))
     }
 
-    /// Only a call with too many positions has other words in stock; one that stock may accept on some
-    /// Python must not reach it.
+    /// Where the base class is a C class, only a call with too many positions has other words there, and
+    /// one that it may accept on some Python must not reach it.
     #[cold]
     fn complain_init(&self, arguments: &InitArguments<'_, '_>) -> Option<PyErr> {
         let args = arguments.args.cast::<PyTuple>().ok()?;
         let keywords = arguments.keywords.and_then(|keywords| keywords.cast::<PyDict>().ok());
-        if args.len() <= self.positional {
+        if args.len() <= self.positional && !arguments.receiver.replaces_a_class() {
             return None;
         }
         arguments.receiver.stock_words("__init__", args, keywords)
@@ -196,9 +197,19 @@ impl<'a, 'py> Arguments<'a, 'py> {
 }
 
 impl Receiver {
-    /// What the method `name` of the base class, which the native one overrides, says to arguments that
-    /// do not fit. Its words differ between Python versions, and it looks at its arguments before
-    /// anything else. None when there is no such method, or it has nothing against the arguments.
+    /// Whether the class stands for another that is not its base ([`crate::class::REPLACES`]).
+    fn replaces_a_class(self) -> bool {
+        // SAFETY: the class is alive while the call is in progress, which is attached.
+        unsafe {
+            let has = ffi::PyObject_HasAttrString(self.class.cast(), REPLACES.as_ptr());
+            has == 1
+        }
+    }
+
+    /// What the method `name` of the base class or of the class that is replaced, or the function that is
+    /// replaced, says to arguments that do not fit. Its words differ between Python versions, and it looks
+    /// at its arguments before anything else. None when there is no such thing, or it has nothing against
+    /// the arguments.
     fn stock_words<'py>(
         self,
         name: &str,
@@ -210,13 +221,22 @@ impl Receiver {
         let (object, class) = unsafe {
             (
                 Bound::<PyAny>::from_borrowed_ptr_or_opt(py, self.object)?,
-                Bound::<PyAny>::from_borrowed_ptr_or_opt(py, self.class.cast())?,
+                Bound::<PyAny>::from_borrowed_ptr_or_opt(py, self.class.cast()),
             )
         };
-        let method = class.getattr("__base__").and_then(|base| base.getattr(name)).ok()?;
+        let Some(class) = class else {
+            let stock = object.getattr("__wrapped__").ok()?;
+            return stock.call(args, keywords).err().filter(|error| is_misfit(py, error));
+        };
+        let stock = class.getattr(REPLACES.to_str().ok()?).or_else(|_| class.getattr("__base__"));
+        let method = stock.and_then(|stock| stock.getattr(name)).ok()?;
         let all = PyTuple::new(py, std::iter::once(object).chain(args).collect::<Vec<_>>()).ok()?;
-        method.call(all, keywords).err().filter(|error| error.is_instance_of::<PyTypeError>(py))
+        method.call(all, keywords).err().filter(|error| is_misfit(py, error))
     }
+}
+
+fn is_misfit(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyTypeError>(py)
 }
 
 fn misfit() -> PyErr {

@@ -1,6 +1,8 @@
 //! The one table from what went wrong to the Python exception that says so, with stock's words.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit};
+use pyo3::exceptions::{
+    PyAttributeError, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit,
+};
 use pyo3::prelude::*;
 
 use crate::names;
@@ -16,6 +18,11 @@ pub fn invalid_state(py: Python<'_>, text: &str) -> PyErr {
 /// RuntimeError for a Future or Task whose `__init__` did not run.
 pub fn uninitialized() -> PyErr {
     PyRuntimeError::new_err("Future object is not initialized.")
+}
+
+/// AttributeError for `del` of a native attribute.
+pub fn cannot_be_deleted() -> PyErr {
+    PyAttributeError::new_err("cannot delete attribute")
 }
 
 /// RuntimeError for every operation on a closed loop.

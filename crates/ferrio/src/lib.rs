@@ -1,12 +1,15 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
-//! to high: names, errors, handles, loop_state, futures, tasks, transports, dns, event_loop; each uses
-//! lower ones only.
+//! to high: names, errors, handles, loop_state, futures, tasks, coroutine, locks, transports, dns,
+//! event_loop; each uses lower ones only.
 
+mod coroutine;
+mod deque;
 mod dns;
 mod errors;
 mod event_loop;
 mod futures;
 mod handles;
+mod locks;
 mod loop_state;
 mod names;
 mod tasks;
@@ -28,8 +31,6 @@ mod _ferrio {
     use crate::event_loop::selector::EpollSelector;
     #[pymodule_export]
     use crate::loop_state::EventLoop;
-    #[pymodule_export]
-    use crate::tasks::sleep::sleep;
 
     /// How this extension was built: version, profile, Python, reactor.
     #[pyfunction]
@@ -69,7 +70,10 @@ mod _ferrio {
         crate::event_loop::sock::create(py)?;
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
+        ferrio_capi::function::create(py)?;
         crate::tasks::sleep::create(py)?;
+        crate::coroutine::create(py)?;
+        crate::locks::create(py)?;
         crate::transports::stream::create(py)?;
         crate::transports::pipe::read::create(py)?;
         crate::transports::pipe::write::create(py)?;
@@ -79,6 +83,8 @@ mod _ferrio {
         module.add("Handle", crate::handles::Handle::type_object(py))?;
         module.add("TimerHandle", crate::handles::TimerHandle::type_object(py))?;
         module.add("Future", crate::futures::Future::type_object(py))?;
+        module.add("sleep", crate::tasks::sleep::function(py)?)?;
+        module.add("Lock", crate::locks::Lock::type_object(py))?;
         module.add("Task", crate::tasks::Task::type_object(py))
     }
 }

@@ -111,6 +111,8 @@ imported! {
     STOCK_TRANSPORT = "asyncio.selector_events"."_SelectorTransport";
     STOCK_DATAGRAM_TRANSPORT = "asyncio.selector_events"."_SelectorDatagramTransport";
     DEQUE = "collections"."deque";
+    LOCK = "asyncio.locks"."Lock";
+    SLEEP = "asyncio.tasks"."sleep";
 }
 
 /// A module of asyncio, for names that programs and tests replace in it: looked up at each use.

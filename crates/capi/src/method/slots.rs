@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::{Members, Object, the, this};
-use crate::class::slot;
+use crate::definition::slot;
 use crate::native_class::NativeClass;
 use crate::trampoline::guard_object;
 

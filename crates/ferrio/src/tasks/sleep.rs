@@ -9,7 +9,9 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 
+use ferrio_capi::function::{self, Function};
 use ferrio_capi::method::{Arguments, Members, Next, Object};
+use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use ferrio_core::timers::TimerKey;
 use ferrio_core::turn;
@@ -82,20 +84,23 @@ impl NativeClass for Sleep {
     }
 }
 
-/// Coroutine that completes after a given time (in seconds), with `result`. See asyncio.sleep.
-///
-/// Raises ValueError for NaN, where the running Python does, when it is awaited.
-#[pyfunction]
-#[pyo3(signature = (delay, result=None))]
-pub fn sleep<'py>(
-    py: Python<'py>,
-    delay: Bound<'py, PyAny>,
-    result: Option<Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
+static SLEEP_ARGUMENTS: Signature<2> =
+    Signature { format: c"O|O:sleep", names: [c"delay", c"result"], positional: 2, required: 1 };
+
+/// `sleep(delay, result=None)`. ValueError for NaN, where the running Python raises it, comes when it
+/// is awaited.
+fn sleep<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
+    let [delay, result] = SLEEP_ARGUMENTS.parse(&arguments)?;
+    let py = arguments.py();
     let this = SLEEP.alloc(py)?;
-    this.state().extra.set(delay);
-    this.state().result.replace(py, result);
+    this.state().extra.replace(py, delay.cloned());
+    this.state().result.replace(py, result.cloned());
     Ok(this.into_any())
+}
+
+/// `ferrio.sleep`.
+pub fn function(py: Python<'_>) -> PyResult<Bound<'_, Function>> {
+    function::new(names::SLEEP.get(py)?, sleep)
 }
 
 fn next<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {

@@ -1,0 +1,82 @@
+//! What `await` does with any object: finding its iterator, and throwing into it.
+
+use ferrio_capi::send::{self, Sent};
+use pyo3::exceptions::{PyGeneratorExit, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::{ffi, intern};
+
+use super::{Progress, as_coroutine};
+use crate::futures::methods as futures;
+
+/// A generator of this flag is a coroutine (`types.coroutine`). Reference: Include/cpython/code.h
+const CO_ITERABLE_COROUTINE: u32 = 0x100;
+
+/// The progress of a coroutine that comes to `await awaitable`.
+///
+/// # Errors
+/// TypeError, in the interpreter's words, when the object cannot be awaited.
+#[inline]
+pub fn awaiting<'py>(awaitable: Bound<'py, PyAny>) -> PyResult<Progress<'py>> {
+    if futures::as_exact(&awaitable).is_some() {
+        // SAFETY: `as_exact` proved the class.
+        return Ok(Progress::Future(unsafe { awaitable.cast_into_unchecked() }));
+    }
+    if as_coroutine(&awaitable).is_some() || send::is_exact_coroutine(&awaitable) {
+        return Ok(Progress::Iterator(awaitable));
+    }
+    iterator(awaitable).map(Progress::Iterator)
+}
+
+/// CPython: _PyCoro_GetAwaitableIter
+fn iterator(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    let py = awaitable.py();
+    if send::is_generator(&awaitable) {
+        let flags = awaitable.getattr("gi_code")?.getattr("co_flags")?.extract::<u32>()?;
+        if flags & CO_ITERABLE_COROUTINE != 0 {
+            return Ok(awaitable);
+        }
+    }
+    let Ok(method) = awaitable.get_type().getattr(intern!(py, "__await__")) else {
+        return Err(PyTypeError::new_err(cannot_be_awaited(&awaitable)?));
+    };
+    let iterator = method.call1((&awaitable,))?;
+    let kind = iterator.get_type().name()?;
+    if send::is_exact_coroutine(&iterator) {
+        return Err(PyTypeError::new_err("__await__() returned a coroutine"));
+    }
+    // SAFETY: reads the type of a live object.
+    if unsafe { ffi::PyIter_Check(iterator.as_ptr()) } == 0 {
+        let text = format!("__await__() returned non-iterator of type '{kind}'");
+        return Err(PyTypeError::new_err(text));
+    }
+    Ok(iterator)
+}
+
+fn cannot_be_awaited(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    let kind = object.get_type().name()?;
+    Ok(if cfg!(Py_3_14) {
+        format!("'{kind}' object can't be awaited")
+    } else {
+        format!("object {kind} can't be used in 'await' expression")
+    })
+}
+
+/// `iterator.throw(exception)`, as `await` passes it on. CPython: _gen_throw
+pub fn throw<'py>(iterator: &Bound<'py, PyAny>, exception: PyErr) -> Sent<'py> {
+    let py = iterator.py();
+    if exception.is_instance_of::<PyGeneratorExit>(py) {
+        let close = iterator.getattr_opt(intern!(py, "close"));
+        return match close.and_then(|close| close.map(|close| close.call0()).transpose()) {
+            Ok(_) => Sent::Raised(exception),
+            Err(error) => Sent::Raised(error),
+        };
+    }
+    match iterator.hasattr(intern!(py, "throw")) {
+        Ok(true) => {
+            let value = exception.into_value(py).into_bound(py).into_any();
+            send::throw(iterator, intern!(py, "throw"), &value)
+        }
+        Ok(false) => Sent::Raised(exception),
+        Err(error) => Sent::Raised(error),
+    }
+}

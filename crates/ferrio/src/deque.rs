@@ -1,0 +1,152 @@
+//! A queue of objects that Python sees as a `collections.deque` (`Lock._waiters`, `Queue._queue`).
+//! While nobody looks it is a Rust one. From the first look on the deque that was given out is the
+//! queue, because the program may change it.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::ffi::c_int;
+
+use ferrio_capi::{Ref, Slot, Visit};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::names::{self, none};
+
+/// The queue. All-zero is empty.
+///
+/// Invariant: `items` is None or empty once `shown` is set.
+pub struct Deque {
+    items: Cell<Option<Box<Items>>>,
+    shown: Slot,
+}
+
+/// Behind one pointer, because most locks never have a waiter.
+#[derive(Debug, Default)]
+struct Items(VecDeque<Ref>);
+
+impl std::fmt::Debug for Deque {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Deque(shown: {:?})", self.shown)
+    }
+}
+
+impl Deque {
+    /// Works on the Rust queue if there is one. `work` runs no Python code, so it drops no reference.
+    #[inline]
+    fn with<R: Default>(&self, work: impl FnOnce(&mut VecDeque<Ref>) -> R) -> R {
+        let mut items = self.items.take();
+        let result = items.as_mut().map_or_else(R::default, |items| work(&mut items.0));
+        self.items.set(items);
+        result
+    }
+
+    /// Whether nothing was ever queued or looked at.
+    fn is_untouched(&self) -> bool {
+        !self.shown.is_set() && self.with(|items| Some(items.capacity())).is_none()
+    }
+
+    /// How many objects are queued.
+    pub fn len(&self, py: Python<'_>) -> PyResult<usize> {
+        match self.shown.get(py) {
+            None => Ok(self.with(|items| items.len())),
+            Some(shown) => shown.len(),
+        }
+    }
+
+    /// The object at a place, counted from the front.
+    #[inline]
+    pub fn get<'py>(&self, py: Python<'py>, place: usize) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.shown.get(py) {
+            None => Ok(self.with(|items| items.get(place).map(|item| item.bind(py)))),
+            Some(shown) if place >= shown.len()? => Ok(None),
+            Some(shown) => shown.get_item(place).map(Some),
+        }
+    }
+
+    /// `append`.
+    #[inline]
+    pub fn push_back(&self, item: Bound<'_, PyAny>) -> PyResult<()> {
+        let py = item.py();
+        match self.shown.get(py) {
+            None => {
+                let mut items = self.items.take().unwrap_or_default();
+                items.0.push_back(Ref::new(item));
+                self.items.set(Some(items));
+                Ok(())
+            }
+            Some(shown) => shown.call_method1(intern!(py, "append"), (item,)).map(drop),
+        }
+    }
+
+    /// `remove`, of this very object.
+    ///
+    /// # Errors
+    /// What `deque.remove` raises once the deque is shown.
+    #[inline]
+    pub fn remove(&self, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = item.py();
+        if let Some(shown) = self.shown.get(py) {
+            return shown.call_method1(intern!(py, "remove"), (item,)).map(drop);
+        }
+        let removed = self.with(|items| {
+            match items.iter().position(|held| held.as_ptr() == item.as_ptr())? {
+                0 => take_first(items),
+                place => items.remove(place),
+            }
+        });
+        drop(removed);
+        Ok(())
+    }
+
+    /// The queue for Python, which may change it from now on.
+    pub fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(shown) = self.shown.get(py) {
+            return Ok(shown);
+        }
+        let items = self.with(|items| items.iter().map(|item| item.bind(py)).collect::<Vec<_>>());
+        let shown = names::DEQUE.get(py)?.call1((items,))?;
+        self.set(&shown);
+        Ok(shown)
+    }
+
+    /// [`Deque::show`], or None where nothing was ever queued: stock makes some queues at first use.
+    pub fn show_if_used<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.is_untouched() { Ok(none(py)) } else { self.show(py) }
+    }
+
+    /// Python put an object of its own in the queue's place, or None, which stands for no queue.
+    pub fn set(&self, object: &Bound<'_, PyAny>) {
+        let items = self.items.take();
+        self.shown.replace(object.py(), (!object.is_none()).then(|| object.clone()));
+        drop(items);
+    }
+
+    /// Reports what is queued to the collector.
+    pub fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
+        visit.slot(&self.shown)?;
+        let Some(items) = self.items.take() else {
+            return Ok(());
+        };
+        let outcome = items.0.iter().try_for_each(|item| visit.reference(item));
+        self.items.set(Some(items));
+        outcome
+    }
+
+    /// Drops everything.
+    pub fn clear(&self, py: Python<'_>) {
+        let items = self.items.take();
+        drop(self.shown.take(py));
+        drop(items);
+    }
+}
+
+/// Takes the first object out; the memory of a crowd that has gone is given back.
+#[inline]
+fn take_first(items: &mut VecDeque<Ref>) -> Option<Ref> {
+    const KEPT: usize = 64;
+    let first = items.pop_front();
+    if items.is_empty() && items.capacity() > KEPT {
+        items.shrink_to(KEPT);
+    }
+    first
+}

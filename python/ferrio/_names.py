@@ -1,0 +1,61 @@
+"""Putting native classes and functions in the place of asyncio's own, and taking them out again.
+
+A name is replaced in every module of asyncio that holds it, so that asyncio's own code uses the
+native one as well. What a program imported before keeps working beside it.
+"""
+
+import asyncio
+import inspect
+import sys
+from types import ModuleType
+from typing import Any
+
+from ferrio import _ferrio
+
+CLASSES: tuple[Any, ...] = (_ferrio.Lock,)
+FUNCTIONS: tuple[Any, ...] = (_ferrio.sleep,)
+
+_replaced: list[tuple[ModuleType, str, Any, Any]] = []
+
+
+def replace_names() -> None:
+    """Replace every name of asyncio's that has a native form."""
+    natives: dict[int, Any] = {id(native._ferrio_replaces): native for native in CLASSES}
+    natives |= {id(native.__wrapped__): native for native in FUNCTIONS}
+    for module in _asyncio_modules():
+        for name, value in list(vars(module).items()):
+            if id(value) in natives:
+                native = natives[id(value)]
+                setattr(module, name, native)
+                _replaced.append((module, name, value, native))
+
+
+def restore_names() -> None:
+    """Put every name back that still is what `replace_names` made of it."""
+    while _replaced:
+        module, name, stock, native = _replaced.pop()
+        if vars(module).get(name) is native:
+            setattr(module, name, stock)
+
+
+def _asyncio_modules() -> list[ModuleType]:
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if (name == "asyncio" or name.startswith("asyncio.")) and module is not None
+    ]
+
+
+def _mark_coroutine_functions() -> None:
+    """Have `iscoroutinefunction` say of a native function what it says of asyncio's own.
+
+    `unittest.mock.patch("asyncio.sleep")` depends on it.
+    """
+    for native in FUNCTIONS:
+        if inspect.iscoroutinefunction(native.__wrapped__):
+            if sys.version_info >= (3, 12):
+                inspect.markcoroutinefunction(native)
+            native._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
+
+
+_mark_coroutine_functions()

@@ -1,0 +1,145 @@
+"""The native coroutine behind `lock.acquire()`: whatever a program may do to a coroutine object."""
+
+import asyncio
+import collections.abc
+import gc
+import inspect
+import warnings
+
+import pytest
+
+
+@pytest.fixture(params=["asyncio", "ferrio"])
+def lock_class(request):
+    """The class whose `acquire()` is under test."""
+    if request.param == "asyncio":
+        return asyncio.Lock
+    import ferrio
+
+    return ferrio.Lock
+
+
+def test_asyncio_takes_it_for_a_coroutine(lock_class):
+    coroutine = lock_class().acquire()
+    assert asyncio.iscoroutine(coroutine)
+    assert inspect.isawaitable(coroutine)
+    assert isinstance(coroutine, collections.abc.Coroutine)
+    coroutine.close()
+
+
+def test_its_names_are_those_of_the_method(lock_class):
+    coroutine = lock_class().acquire()
+    assert (coroutine.__name__, coroutine.__qualname__) == ("acquire", "Lock.acquire")
+    assert repr(coroutine).startswith("<coroutine object Lock.acquire at 0x")
+    coroutine.close()
+
+
+def test_it_returns_through_stop_iteration(lock_class):
+    coroutine = lock_class().acquire()
+    with pytest.raises(StopIteration) as caught:
+        coroutine.send(None)
+    assert caught.value.value is True
+
+
+def test_it_cannot_be_used_twice(lock_class):
+    coroutine = lock_class().acquire()
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+    for resume in (lambda: coroutine.send(None), lambda: coroutine.throw(ValueError())):
+        with pytest.raises(RuntimeError, match="^cannot reuse already awaited coroutine$"):
+            resume()
+    coroutine.close()
+
+
+def test_it_takes_no_value_before_it_began(lock_class):
+    coroutine = lock_class().acquire()
+    with pytest.raises(TypeError, match="^can't send non-None value to a just-started coroutine$"):
+        coroutine.send(1)
+    coroutine.close()
+
+
+def test_what_is_thrown_before_it_began_comes_out(lock_class):
+    lock = lock_class()
+    coroutine = lock.acquire()
+    with pytest.raises(KeyError):
+        coroutine.throw(KeyError())
+    assert not lock.locked()
+
+
+def test_one_that_was_never_awaited_warns(lock_class):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lock_class().acquire()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == [
+        "coroutine 'Lock.acquire' was never awaited"
+    ]
+
+
+def test_one_that_was_closed_does_not_warn(lock_class):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        coroutine = lock_class().acquire()
+        coroutine.close()
+        del coroutine
+        gc.collect()
+
+
+def test_closing_one_that_waits_takes_it_out_of_the_queue(loop_factory, lock_class):
+    async def main():
+        lock = lock_class()
+        await lock.acquire()
+        coroutine = lock.acquire()
+        future = coroutine.send(None)
+        assert asyncio.isfuture(future)
+        assert coroutine.cr_await is not None
+        assert len(lock._waiters) == 1
+        coroutine.close()
+        assert len(lock._waiters) == 0
+        lock.release()
+        assert not lock.locked()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+
+def test_dropping_one_that_waits_takes_it_out_of_the_queue(loop_factory, lock_class):
+    async def main():
+        lock = lock_class()
+        await lock.acquire()
+        coroutine = lock.acquire()
+        coroutine.send(None)
+        del coroutine
+        gc.collect()
+        assert len(lock._waiters) == 0
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+
+def test_resuming_it_before_its_future_is_done_is_an_error(loop_factory, lock_class):
+    async def main():
+        lock = lock_class()
+        await lock.acquire()
+        coroutine = lock.acquire()
+        coroutine.send(None)
+        with pytest.raises(RuntimeError, match="^await wasn't used with future$"):
+            coroutine.send(None)
+        assert len(lock._waiters) == 0
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+
+def test_a_task_can_be_made_of_it(loop_factory, lock_class):
+    async def main():
+        lock = lock_class()
+        assert await asyncio.create_task(lock.acquire()) is True
+        waiting = asyncio.ensure_future(lock.acquire())
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(lock.acquire(), 0.001)
+        lock.release()
+        assert await waiting is True
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
