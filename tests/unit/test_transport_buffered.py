@@ -163,3 +163,63 @@ def test_stopping_inside_get_buffer_still_fills_it(same_trace, act):
 
     trace = same_trace(scenario)
     assert trace[1:3] == [["near", "get_buffer", -1], ["near", "buffer_updated", 3]]
+
+
+@pytest.mark.parametrize("buffer", [b"read-only", "text", 5, [1], bytearray()])
+def test_a_wrong_buffer_of_a_server_is_reported_as_that_of_a_client(same_trace, tmp_path, buffer):
+    async def scenario(trace):
+        def factory():
+            return trace.protocol("server", asyncio.BufferedProtocol, get_buffer=lambda *_: buffer)
+
+        path = str(tmp_path / "socket")
+        server = await trace.loop.create_unix_server(factory, path)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            client.send(b"data")
+            await trace.turns(8)
+        server.close()
+        await server.wait_closed()
+
+    trace = same_trace(scenario)
+    (report,) = events(trace, "reported")
+    assert events(trace, "connection_lost") == [["server", "connection_lost", report[3]]]
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_a_served_connection_reads_into_what_its_protocol_offers(loop, run, tmp_path, buffered):
+    path = str(tmp_path / "socket")
+    received = bytearray()
+    ended = loop.create_future()
+
+    class Buffered(asyncio.BufferedProtocol):
+        def connection_made(self, transport):
+            self.space = bytearray(1000)
+
+        def get_buffer(self, sizehint):
+            return self.space
+
+        def buffer_updated(self, nbytes):
+            received.extend(self.space[:nbytes])
+
+        def connection_lost(self, exc):
+            ended.set_result(exc)
+
+    class Plain(asyncio.Protocol):
+        def data_received(self, data):
+            received.extend(data)
+
+        def connection_lost(self, exc):
+            ended.set_result(exc)
+
+    async def main():
+        server = await loop.create_unix_server(Buffered if buffered else Plain, path)
+        _, writer = await asyncio.open_unix_connection(path)
+        writer.write(bytes(range(256)) * 40)
+        writer.close()
+        await writer.wait_closed()
+        result = await ended
+        server.close()
+        return result
+
+    assert run(main()) is None
+    assert received == bytes(range(256)) * 40

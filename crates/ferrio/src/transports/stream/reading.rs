@@ -11,7 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{StreamTransport, closing};
+use super::{StreamTransport, closing, info};
 use crate::loop_state::{Act, Direction, unwatch, watch_act};
 use crate::{errors, names};
 
@@ -201,7 +201,7 @@ fn receive_into(
         Ok(Err(error)) => Err(errors::os_error(py, &error)),
         Err(_) => {
             // The socket's own method has the words for what cannot be filled.
-            let sock = this.state().sock.get_or_none(py);
+            let sock = info::socket(this)?;
             sock.call_method1(intern!(py, "recv_into"), (space,))?.extract().map(Some)
         }
     }
