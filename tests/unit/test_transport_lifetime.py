@@ -312,3 +312,86 @@ def test_what_is_written_when_all_was_sent_reaches_no_stranger(loop, run):
         run(main())
     for sock in taken:
         sock.close()
+
+
+async def served(loop, path):
+    """A transport that a server made, the socket of its client, and the server."""
+    made = loop.create_future()
+
+    class Served(Protocol):
+        def connection_made(self, transport):
+            made.set_result(transport)
+
+    server = await loop.create_unix_server(Served, path)
+    far = socket.socket(socket.AF_UNIX)
+    far.connect(path)
+    return await made, far, server
+
+
+ACTS = {
+    "write": lambda transport: transport.write(b"data"),
+    "write twice": lambda transport: [transport.write(b"data") for _ in range(2)],
+    "writelines": lambda transport: transport.writelines([b"one", b"two"]),
+    "write_eof": lambda transport: transport.write_eof(),
+    "read": lambda transport: transport._read_ready(),
+}
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+@pytest.mark.parametrize("how", ["closed by the program", "finalized"])
+@pytest.mark.parametrize("act", ACTS)
+def test_a_number_that_the_transport_no_longer_owns_is_left_alone(
+    loop, run, tmp_path, side, how, act
+):
+    # What stock's transport asks is the socket object, which knows that it is closed.
+    async def main():
+        with contextlib.ExitStack() as stack:
+            if side == "client":
+                transport, _, far = await connected(loop)
+            else:
+                transport, far, server = await served(loop, str(tmp_path / "socket"))
+                stack.callback(server.close)
+            stack.enter_context(far)
+            await turns()
+            transport.pause_reading()
+            number = transport._sock_fd
+            if how == "finalized":
+                with pytest.warns(ResourceWarning, match="^unclosed transport <"):
+                    transport.__del__()
+            else:
+                transport.get_extra_info("socket")._sock.close()
+            pair = socket.socketpair()
+            for sock in pair:
+                sock.setblocking(False)
+                stack.enter_context(sock)
+            stranger, peer = pair if pair[0].fileno() == number else pair[::-1]
+            assert stranger.fileno() == number
+            peer.send(b"for the stranger")
+            with contextlib.suppress(OSError):
+                ACTS[act](transport)
+            await turns()
+            with pytest.raises(BlockingIOError):
+                peer.recv(100)
+            assert stranger.recv(100) == b"for the stranger"
+            transport.abort()
+            await turns()
+
+    run(main())
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_socket_closed_behind_its_transports_back_fails_as_on_stock(same_trace, act):
+    async def scenario(trace):
+        transport, far = await trace.connect(trace.protocol("near"))
+        with far:
+            await trace.turns(3)
+            transport.get_extra_info("socket")._sock.close()
+            try:
+                ACTS[act](transport)
+            except OSError as error:
+                trace.note("raised", error)
+            await trace.turns(5)
+            transport.abort()
+            await trace.turns(5)
+
+    same_trace(scenario)

@@ -62,6 +62,12 @@ pub fn os_error(py: Python<'_>, error: &std::io::Error) -> PyErr {
 /// The OSError of a system call on a closed descriptor.
 #[cold]
 pub fn bad_descriptor(py: Python<'_>) -> PyErr {
+    os_error(py, &closed_descriptor())
+}
+
+/// What a system call says of a closed descriptor.
+#[cold]
+pub fn closed_descriptor() -> std::io::Error {
     const EBADF: i32 = 9;
-    os_error(py, &std::io::Error::from_raw_os_error(EBADF))
+    std::io::Error::from_raw_os_error(EBADF)
 }

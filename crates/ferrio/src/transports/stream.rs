@@ -22,10 +22,11 @@ mod writing;
 
 use std::cell::Cell;
 use std::ffi::c_int;
+use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use ferrio_capi::buffer::{Buffer, BytesRef};
-use ferrio_capi::{Class, NativeClass, Slot, State, Visit, runtime};
+use ferrio_capi::{Class, NativeClass, Slot, State, Visit, runtime, socket_object};
 use ferrio_core::compact_address::CompactAddress;
 use ferrio_core::write_buf::WriteBuf;
 use pyo3::exceptions::PyRuntimeError;
@@ -37,6 +38,7 @@ pub use accepting::{Accepted, schedule};
 pub use making::{Parts, new};
 pub use methods::create;
 
+use crate::errors;
 use crate::loop_state::EventLoop;
 
 static STREAM_TRANSPORT: Class<StreamTransport> = Class::new();
@@ -155,7 +157,22 @@ impl StreamState {
         }
     }
 
-    /// The descriptor, for a system call.
+    /// The descriptor of the open socket, to send and receive on. Whoever closed the socket object behind
+    /// the transport's back, and the transport's own finalizer, leave its number to strangers.
+    ///
+    /// # Errors
+    /// EBADF when the socket is closed.
+    #[inline]
+    pub fn open_descriptor(&self, py: Python<'_>) -> io::Result<BorrowedFd<'static>> {
+        let fd = if self.owns_fd.get() {
+            Some(self.fd.get())
+        } else {
+            self.sock.get(py).and_then(|sock| socket_object::descriptor(&sock))
+        };
+        fd.and_then(runtime::borrow_fd).ok_or_else(errors::closed_descriptor)
+    }
+
+    /// The number of the descriptor, as the loop knows it.
     ///
     /// # Errors
     /// RuntimeError before it is set.

@@ -124,7 +124,10 @@ type Read<'py> = io::Result<Option<Bound<'py, PyAny>>>;
 fn read<'py>(this: &Bound<'py, StreamTransport>) -> PyResult<Read<'py>> {
     let py = this.py();
     let state = this.state();
-    let fd = state.descriptor()?;
+    let fd = match state.open_descriptor(py) {
+        Ok(fd) => fd,
+        Err(error) => return Ok(Err(error)),
+    };
     if state.reads_much.get()
         && let Ok(size @ 1..) = stream_socket::available(fd)
     {
@@ -194,7 +197,7 @@ fn receive_into(
     space: &Bound<'_, PyAny>,
 ) -> PyResult<Option<usize>> {
     let py = this.py();
-    let fd = this.state().descriptor()?;
+    let fd = this.state().open_descriptor(py).map_err(|error| errors::os_error(py, &error))?;
     match buffer::fill(space, |space| stream_socket::recv(fd, space)) {
         Ok(Ok(count)) => Ok(Some(count)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

@@ -75,7 +75,8 @@ const FATAL: &str = "Fatal write error on socket transport";
 /// Sends one chunk at once; what does not fit waits for room.
 fn send_now(this: &Bound<'_, StreamTransport>, chunk: Chunk) -> PyResult<()> {
     let state = this.state();
-    let sent = match stream_socket::send(state.descriptor()?, chunk.as_ref()) {
+    let descriptor = state.open_descriptor(this.py());
+    let sent = match descriptor.and_then(|fd| stream_socket::send(fd, chunk.as_ref())) {
         Ok(sent) => sent,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
         Err(error) => {
@@ -190,7 +191,10 @@ pub fn flush(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
 /// Sends what fits of the buffer.
 fn send_buffer(this: &Bound<'_, StreamTransport>) -> PyResult<io::Result<()>> {
     let state = this.state();
-    let fd = state.descriptor()?;
+    let fd = match state.open_descriptor(this.py()) {
+        Ok(fd) => fd,
+        Err(error) => return Ok(Err(error)),
+    };
     let mut done = Vec::new();
     let outcome = state.with_buffer(|buffer| {
         let sent = if buffer.chunks() == 1 {
@@ -283,7 +287,8 @@ pub fn write_eof(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
 }
 
 fn shutdown(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
-    let outcome = stream_socket::shutdown_write(this.state().descriptor()?);
+    let descriptor = this.state().open_descriptor(this.py());
+    let outcome = descriptor.and_then(stream_socket::shutdown_write);
     outcome.map_err(|error| errors::os_error(this.py(), &error))
 }
 
