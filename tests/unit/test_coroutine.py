@@ -4,6 +4,7 @@ import asyncio
 import collections.abc
 import gc
 import inspect
+import sys
 import warnings
 
 import pytest
@@ -143,3 +144,18 @@ def test_a_task_can_be_made_of_it(loop_factory, lock_class):
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="new in Python 3.14")
+def test_the_call_graph_passes_over_it(loop_factory, lock_class):
+    async def main():
+        lock = lock_class()
+        await lock.acquire()
+        task = asyncio.create_task(lock.acquire())
+        await asyncio.sleep(0)
+        graph = asyncio.format_call_graph(task)
+        task.cancel()
+        return graph
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        assert runner.run(main()).startswith("* Task(")

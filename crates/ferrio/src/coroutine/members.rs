@@ -77,6 +77,11 @@ fn cr_await<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
     Ok(this.state().awaited.get_or_none(this.py()))
 }
 
+/// Native code has no frame; asyncio's call graph passes over it.
+fn cr_frame<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
+    Ok(none(this.py()))
+}
+
 fn cr_running<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
     Ok(boolean(this.py(), this.state().phase.get() == Phase::Running))
 }
@@ -110,6 +115,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<Coroutine, _>(c"__name__", name)
         .get::<Coroutine, _>(c"__qualname__", qualified_name)
         .get::<Coroutine, _>(c"cr_await", cr_await)
+        .get::<Coroutine, _>(c"cr_frame", cr_frame)
         .get::<Coroutine, _>(c"cr_running", cr_running)
         .get::<Coroutine, _>(c"cr_suspended", cr_suspended)
         .finalize::<Coroutine, _>(finalize)

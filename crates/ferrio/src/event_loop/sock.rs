@@ -309,6 +309,11 @@ fn cr_await<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
     Ok(this.state().future.get_or_none(this.py()))
 }
 
+/// Native code has no frame; asyncio's call graph passes over it.
+fn cr_frame<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
+    Ok(none(this.py()))
+}
+
 fn cr_running<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
     Ok(names::boolean(this.py(), false))
 }
@@ -357,6 +362,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<SockCall, _>(c"__name__", name)
         .get::<SockCall, _>(c"__qualname__", qualified_name)
         .get::<SockCall, _>(c"cr_await", cr_await)
+        .get::<SockCall, _>(c"cr_frame", cr_frame)
         .get::<SockCall, _>(c"cr_running", cr_running)
         .finalize::<SockCall, _>(finalize)
         .doc(c"The coroutine of loop.sock_recv() and its relatives.");

@@ -272,6 +272,11 @@ fn cr_await<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
     Ok(this.state().future.get_or_none(this.py()))
 }
 
+/// Native code has no frame; asyncio's call graph passes over it.
+fn cr_frame<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
+    Ok(none(this.py()))
+}
+
 fn cr_running<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
     Ok(names::boolean(this.py(), false))
 }
@@ -297,6 +302,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<Sleep, _>(c"__name__", name)
         .get::<Sleep, _>(c"__qualname__", name)
         .get::<Sleep, _>(c"cr_await", cr_await)
+        .get::<Sleep, _>(c"cr_frame", cr_frame)
         .get::<Sleep, _>(c"cr_running", cr_running)
         .finalize::<Sleep, _>(finalize)
         .doc(c"The coroutine of ferrio.sleep().");
