@@ -59,6 +59,19 @@ pub fn os_error(py: Python<'_>, error: &std::io::Error) -> PyErr {
     }
 }
 
+/// The OSError of an attempt to connect that has failed. `address` is what Python code has for one.
+/// CPython: BaseSelectorEventLoop._sock_connect_cb
+#[cold]
+pub fn connect_call_failed(error: &std::io::Error, address: &Bound<'_, PyAny>) -> PyErr {
+    match address.str() {
+        Ok(address) => {
+            let text = format!("Connect call failed {}", address.to_string_lossy());
+            PyOSError::new_err((error.raw_os_error(), text))
+        }
+        Err(error) => error,
+    }
+}
+
 /// The OSError of a system call on a closed descriptor.
 #[cold]
 pub fn bad_descriptor(py: Python<'_>) -> PyErr {

@@ -1,13 +1,10 @@
 //! `sock_connect`, for addresses that need no resolver.
 
-use std::io;
-
 use ferrio_capi::StateOf;
 use ferrio_capi::addresses::AddressFamily;
 use ferrio_capi::method::{Arguments, Members, Object};
 use ferrio_capi::socket_object::SocketFacts;
-use ferrio_core::socket_calls;
-use pyo3::exceptions::PyOSError;
+use ferrio_core::socket_calls::{self, Attempt};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
@@ -67,23 +64,12 @@ fn connect<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
 /// The socket is writable: the attempt is over. CPython: _sock_connect_cb
 fn finish<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
     let py = this.py();
-    let outcome = socket_calls::take_error(this.state().descriptor(py)?);
+    let outcome = socket_calls::connect_outcome(this.state().descriptor(py)?);
     match outcome.map_err(|error| errors::os_error(py, &error))? {
-        Ok(()) => Ok(Some(none(py))),
-        Err(error) if says_wait(&error) => Ok(None),
-        Err(error) => {
-            let text = format!("Connect call failed {}", this.state().first(py));
-            Err(PyOSError::new_err((error.raw_os_error(), text)))
-        }
+        Ok(Attempt::Connected) => Ok(Some(none(py))),
+        Ok(Attempt::Pending) => Ok(None),
+        Err(error) => Err(errors::connect_call_failed(&error, &this.state().first(py))),
     }
-}
-
-/// The errors that become BlockingIOError or InterruptedError, which stock waits on. PEP 3151
-fn says_wait(error: &io::Error) -> bool {
-    const EALREADY: i32 = 114;
-    const EINPROGRESS: i32 = 115;
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-        || matches!(error.raw_os_error(), Some(EALREADY | EINPROGRESS))
 }
 
 pub fn methods(members: Members) -> Members {
