@@ -29,10 +29,12 @@ __all__ = [
     "Lock",
     "Task",
     "TimerHandle",
+    "_remember_connect_parts",
     "build_info",
     "sleep",
 ]
 
+def _remember_connect_parts(cls: type, base: type, /) -> None: ...
 def build_info() -> dict[str, str]: ...
 @overload
 def sleep(delay: float) -> Coroutine[Any, Any, None]: ...

@@ -4,11 +4,12 @@ import asyncio
 import selectors
 
 from ferrio import _ferrio, _live_tasks
+from ferrio._connecting import Connecting
 from ferrio._name_lookup import NameLookup
 from ferrio._subprocess import Subprocesses
 
 
-class EventLoop(_ferrio.EventLoop, NameLookup, Subprocesses, asyncio.SelectorEventLoop):
+class EventLoop(_ferrio.EventLoop, NameLookup, Connecting, Subprocesses, asyncio.SelectorEventLoop):
     """asyncio's event loop, with tasks, futures, callbacks, timers and readiness served by Rust.
 
     The method resolution order decides who serves a call: what `_ferrio.EventLoop` defines is
@@ -23,6 +24,9 @@ class EventLoop(_ferrio.EventLoop, NameLookup, Subprocesses, asyncio.SelectorEve
         native = selector is None
         super().__init__(_ferrio.EpollSelector(self) if native else selector)  # type: ignore[arg-type]
         _live_tasks.add_loop(self)
+
+
+_ferrio._remember_connect_parts(EventLoop, asyncio.SelectorEventLoop)
 
 
 def new_event_loop() -> EventLoop:

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import sys
+import types
 import warnings
 
 import pytest
@@ -98,6 +99,58 @@ def test_create_connection_to_an_address(loop, run, tcp_listener, kwargs):
     endings = run(cancelled_at_each_step(loop, make))
     assert endings[0] == "cancelled"
     assert endings[-1] == "returned"
+
+
+def test_create_connection_to_the_next_address(loop, run, monkeypatch, tcp_listener):
+    kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        infos = [(*kind, closed.getsockname())] * 2 + [(*kind, tcp_listener)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: infos)
+
+        async def make():
+            return await loop.create_connection(asyncio.Protocol, "a name", 1)
+
+        run(make())[0].abort()  # the thread that looks names up is there from now on
+        for number in range(16):
+            ended, left = run(cancelled_after(loop, number, make))
+            assert left == [], (number, ended)
+
+
+@types.coroutine
+def closed_after(number, coroutine):
+    """Resume the coroutine that often, then close it; give what it returned before."""
+    for _ in range(number):
+        try:
+            future = coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
+        yield future
+    coroutine.close()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_closing_the_coroutine_after_each_step(loop, run, tcp_listener, unix_listener, kind):
+    async def main(number):
+        if kind == "tcp":
+            connecting = loop.create_connection(asyncio.Protocol, *tcp_listener)
+        else:
+            connecting = loop.create_unix_connection(asyncio.Protocol, unix_listener)
+        before = open_descriptors()
+        made = await closed_after(number, connecting)
+        if made is not None:
+            made[0].abort()
+        await turns(3)
+        with strangers():
+            gc.collect()
+            await turns(3)
+        assert open_descriptors() == before
+        return made is not None
+
+    # A step ends where it waits: for the end of the attempt (TCP), for connection_made().
+    waits = 2 if kind == "tcp" else 1
+    connected = [run(main(number)) for number in range(1, 5)]
+    assert connected == [number > waits for number in range(1, 5)]
 
 
 @pytest.mark.parametrize("method", ["create_connection", "connect_accepted_socket"])

@@ -2,6 +2,8 @@
 
 pub mod call;
 pub mod connect;
+pub mod connect_parts;
+pub mod connecting;
 mod debug;
 mod executor;
 pub mod fd;

@@ -28,6 +28,8 @@ mod _ferrio {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::event_loop::connect_parts::remember;
+    #[pymodule_export]
     use crate::event_loop::selector::EpollSelector;
     #[pymodule_export]
     use crate::loop_state::EventLoop;
@@ -68,6 +70,7 @@ mod _ferrio {
         crate::event_loop::hot_methods::install(py)?;
         crate::event_loop::resolve::install(py)?;
         crate::event_loop::sock::create(py)?;
+        crate::event_loop::connecting::create(py)?;
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
         ferrio_capi::function::create(py)?;

@@ -33,7 +33,7 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
 pub use item::{Act, CallParts, Item, Watch};
-pub use watch::{Direction, call_act_soon, unwatch, watch_act};
+pub use watch::{Direction, call_act_soon, unwatch, watch_act, watch_act_once};
 
 use crate::handles::{self, Timed};
 use crate::{errors, names};
@@ -103,6 +103,8 @@ pub struct EventLoop {
     /// The same for one of the methods by which `sock_recv` and its relatives wait: `_add_reader` and its
     /// like, `create_future`.
     pub sock_waits_overridden: AtomicBool,
+    /// The same for one of the other methods that connections are made with.
+    pub connect_overridden: AtomicBool,
     /// The version of the loop's class for which the flags above were found.
     pub class_version: AtomicU32,
     /// Somebody put a selector of their own into `_selector`: polls go through its `select`.
@@ -158,6 +160,7 @@ impl EventLoop {
             create_future_overridden: AtomicBool::new(false),
             threadsafe_overridden: AtomicBool::new(false),
             sock_waits_overridden: AtomicBool::new(false),
+            connect_overridden: AtomicBool::new(false),
             class_version: AtomicU32::new(0),
             selector_replaced: AtomicBool::new(false),
             internal_fds: AtomicU64::new(0),

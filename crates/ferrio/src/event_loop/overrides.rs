@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 use pyo3::{PyTypeInfo, intern};
 
+use super::connect_parts;
 use super::selector::EpollSelector;
 use crate::loop_state::{EventLoop, set};
 
@@ -56,6 +57,7 @@ pub fn note_class(native: &EventLoop, cls: &Bound<'_, PyType>) -> PyResult<()> {
         replaced |= !cls.getattr(name)?.is(&base.getattr(name)?);
     }
     set(&native.sock_waits_overridden, replaced);
+    connect_parts::note(native, cls, None)?;
     native.class_version.store(dict::class_version(cls), Ordering::Relaxed);
     Ok(())
 }
@@ -87,7 +89,7 @@ fn find_again(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
             set(&native.sock_waits_overridden, true);
         }
     }
-    Ok(())
+    connect_parts::note(native, &slf.get_type(), Some(&own))
 }
 
 /// `__setattr__` and `__delattr__`: as for every object, but replacing a watched method or the selector
@@ -105,8 +107,8 @@ pub fn set_attribute(
             value.is_some_and(|value| !value.is_none() && !EpollSelector::is_exact_type_of(value));
         set(&native.selector_replaced, foreign);
     }
-    let watched = watched_methods(native);
-    if watched.iter().any(|(watched, _)| name == *watched) || SOCK_WAITS.contains(&name) {
+    let watched = watched_methods(native).iter().any(|(watched, _)| name == *watched);
+    if watched || SOCK_WAITS.contains(&name) || connect_parts::is_part(name) {
         find_again(slf)?;
     }
     Ok(())

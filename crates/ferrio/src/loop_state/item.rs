@@ -1,7 +1,7 @@
 //! What is queued, and what waits for a descriptor: handles, the steps of tasks, and the acts of
 //! native objects, which need no handle.
 
-use ferrio_capi::Ref;
+use ferrio_capi::{Ref, context};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
@@ -30,6 +30,19 @@ pub enum Watch {
 }
 
 impl Watch {
+    /// A watch by `act` of `object` in a copy of the current context, and that context.
+    ///
+    /// # Errors
+    /// MemoryError.
+    pub(super) fn by<'py>(
+        object: &Bound<'py, PyAny>,
+        act: &'static Act,
+    ) -> PyResult<(Self, Bound<'py, PyAny>)> {
+        let context = context::copy_current(object.py())?;
+        let (object, own) = (Ref::new(object.clone()), Ref::new(context.clone()));
+        Ok((Self::Act { object, context: own, act }, context))
+    }
+
     /// What is queued when the descriptor is ready.
     #[inline]
     pub fn item(&self, py: Python<'_>) -> Item {

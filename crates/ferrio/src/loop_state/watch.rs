@@ -182,18 +182,38 @@ pub fn watch_act<'py>(
     object: &Bound<'py, PyAny>,
     act: &'static Act,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = event_loop.py();
     if !event_loop.get().takes_watches() {
         return watch_through_python(event_loop, direction, fd, object, act);
     }
-    let context = context::copy_current(py)?;
-    let watch =
-        Watch::Act { object: Ref::new(object.clone()), context: Ref::new(context.clone()), act };
-    let replaced = event_loop.get().set_watch(py, direction, fd, watch)?;
-    if let Some(Watch::Handle(handle)) = replaced {
-        handle.into_bound(py).call_method0(intern!(py, "cancel"))?;
-    }
+    let (watch, context) = Watch::by(object, act)?;
+    cancel(object.py(), event_loop.get().set_watch(object.py(), direction, fd, watch)?)?;
     Ok(context)
+}
+
+/// [`watch_act`] for one event. Where there is a handle it comes again and again.
+pub fn watch_act_once<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    direction: Direction,
+    fd: BorrowedFd<'_>,
+    object: &Bound<'py, PyAny>,
+    act: &'static Act,
+) -> PyResult<Bound<'py, PyAny>> {
+    if !event_loop.get().takes_watches() {
+        return watch_through_python(event_loop, direction, fd, object, act);
+    }
+    let (watch, context) = Watch::by(object, act)?;
+    cancel(object.py(), event_loop.get().set_watch_once(object.py(), direction, fd, watch)?)?;
+    Ok(context)
+}
+
+/// Cancels the handle that watched.
+fn cancel(py: Python<'_>, watch: Option<Watch>) -> PyResult<()> {
+    match watch {
+        Some(Watch::Handle(handle)) => {
+            handle.into_bound(py).call_method0(intern!(py, "cancel")).map(drop)
+        }
+        Some(Watch::Act { .. }) | None => Ok(()),
+    }
 }
 
 #[cold]
@@ -235,12 +255,7 @@ pub fn unwatch(
         return event_loop.call_method1(name, (fd.as_raw_fd(),)).map(drop);
     }
     let removed = event_loop.get().remove_watch(py, direction, fd);
-    match removed.map_err(|error| errors::os_error(py, &error))? {
-        Some(Watch::Handle(handle)) => {
-            handle.into_bound(py).call_method0(intern!(py, "cancel")).map(drop)
-        }
-        Some(Watch::Act { .. }) | None => Ok(()),
-    }
+    cancel(py, removed.map_err(|error| errors::os_error(py, &error))?)
 }
 
 /// `loop.call_soon(act of object)`, without a handle where nobody looks.

@@ -13,6 +13,7 @@
 mod accepting;
 mod attributes;
 mod closing;
+pub mod connecting;
 mod flow;
 mod info;
 mod making;
@@ -83,6 +84,8 @@ pub struct StreamState {
     pub proto: Cell<u16>,
     /// Where an accepted socket is bound to, as the listening one shows it; else empty.
     pub sockname: Slot,
+    /// The name of a peer that has no compact form; else empty.
+    pub peername: Slot,
     /// Where the socket is bound to, when `sockname` is empty, and its peer.
     pub local: Cell<CompactAddress>,
     pub peer: Cell<CompactAddress>,
@@ -131,7 +134,7 @@ impl std::fmt::Debug for StreamState {
 }
 
 impl StreamState {
-    fn slots(&self) -> [&Slot; 10] {
+    fn slots(&self) -> [&Slot; 11] {
         [
             &self.event_loop,
             &self.protocol,
@@ -143,6 +146,7 @@ impl StreamState {
             &self.lost,
             &self.empty_waiter,
             &self.sockname,
+            &self.peername,
         ]
     }
 

@@ -17,7 +17,7 @@ static PLAIN_CLASS: AtomicUsize = AtomicUsize::new(0);
 static PLAIN_VERSION: AtomicU32 = AtomicU32::new(0);
 
 /// The methods that native code takes the place of.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 14] = [
     "__new__",
     "_accept",
     "connect",
@@ -30,21 +30,35 @@ const METHODS: [&str; 12] = [
     "recvfrom_into",
     "send",
     "sendto",
+    "setblocking",
+    "setsockopt",
 ];
+
+/// Those among them that are Python code around the C class.
+const PYTHON_METHODS: [&str; 3] = ["__init__", "accept", "close"];
 
 /// What a plain socket knows; None for any other object.
 #[inline]
 pub fn facts_of_plain(sock: &Bound<'_, PyAny>) -> PyResult<Option<SocketFacts>> {
-    let class = sock.get_type_ptr() as usize;
-    let version = dict::class_version_of(sock);
-    let known = class == PLAIN_CLASS.load(Ordering::Relaxed)
+    let known = is_known(sock.get_type_ptr() as usize, dict::class_version_of(sock));
+    if known || find_out(&sock.get_type())? { Ok(socket_object::facts(sock)) } else { Ok(None) }
+}
+
+/// Whether a class is `socket.socket` with its own methods.
+pub fn is_plain(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    let known = is_known(class.as_type_ptr() as usize, dict::class_version(class));
+    if known { Ok(true) } else { find_out(class) }
+}
+
+#[inline]
+fn is_known(class: usize, version: u32) -> bool {
+    class == PLAIN_CLASS.load(Ordering::Relaxed)
         && version == PLAIN_VERSION.load(Ordering::Relaxed)
-        && version != 0;
-    if known || is_plain(&sock.get_type())? { Ok(socket_object::facts(sock)) } else { Ok(None) }
+        && version != 0
 }
 
 #[cold]
-fn is_plain(class: &Bound<'_, PyType>) -> PyResult<bool> {
+fn find_out(class: &Bound<'_, PyType>) -> PyResult<bool> {
     if !class.is(names::STOCK_SOCKET.get(class.py())?) {
         return Ok(false);
     }
@@ -58,9 +72,11 @@ fn is_plain(class: &Bound<'_, PyType>) -> PyResult<bool> {
             return Ok(false);
         }
     }
-    // This one is Python code, and gives what the C method gives as a socket object.
-    if !class.getattr("accept")?.getattr("__module__")?.eq("socket")? {
-        return Ok(false);
+    for name in PYTHON_METHODS {
+        let module = class.getattr(name)?.getattr_opt("__module__")?;
+        if !module.map_or(Ok(false), |module| module.eq("socket"))? {
+            return Ok(false);
+        }
     }
     PLAIN_CLASS.store(class.as_type_ptr() as usize, Ordering::Relaxed);
     PLAIN_VERSION.store(dict::class_version(class), Ordering::Relaxed);

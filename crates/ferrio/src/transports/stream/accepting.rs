@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{STREAM_TRANSPORT, StreamTransport, flow, info, making};
+use super::{STREAM_TRANSPORT, StreamTransport, connecting, flow, making};
 use crate::errors;
 use crate::loop_state::{Act, EventLoop, call_act_soon, is_debug};
 
@@ -68,12 +68,8 @@ pub fn begin(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let protocol = match factory.call0() {
         Ok(protocol) => protocol,
         Err(error) => {
-            drop(state.event_loop.take(py));
             // The socket object, whose end tells of a connection that nobody took.
-            let socket = info::socket(this)?;
-            state.sock_open.set(false);
-            drop(state.sock.take(py));
-            drop(socket);
+            drop(connecting::release(this)?);
             return failed(&event_loop, error, None, None);
         }
     };

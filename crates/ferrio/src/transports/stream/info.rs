@@ -23,8 +23,11 @@ pub fn note_addresses(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     if state.peer.get().is_unknown() {
         state.peer.set(stream_socket::peer_address(fd));
     }
+    if state.peer.get().is_unknown() {
+        state.peername.replace(this.py(), addresses::peer(this.py(), fd));
+    }
     let local_unknown = state.local.get().is_unknown() && !state.sockname.is_set();
-    if local_unknown || state.peer.get().is_unknown() {
+    if local_unknown || (state.peer.get().is_unknown() && !state.peername.is_set()) {
         // An address that only the socket object can tell.
         extra(this)?;
     }
@@ -78,7 +81,10 @@ pub fn fill(this: &Bound<'_, StreamTransport>, extra: &Bound<'_, PyDict>) -> PyR
     extra.set_item(intern!(py, "sockname"), local)?;
     let peername = intern!(py, "peername");
     if !extra.contains(peername)? {
-        let peer = address(&sock, this.state().peer.get(), intern!(py, "getpeername"))?;
+        let peer = match this.state().peername.get(py) {
+            Some(peer) => peer,
+            None => address(&sock, this.state().peer.get(), intern!(py, "getpeername"))?,
+        };
         extra.set_item(peername, peer)?;
     }
     Ok(())
@@ -120,7 +126,7 @@ pub fn get<'py>(
         && let Ok(name) = name.cast_exact::<PyString>()
     {
         let known = match name.to_str()? {
-            "peername" => shown(py, state.peer.get()),
+            "peername" => state.peername.get(py).or_else(|| shown(py, state.peer.get())),
             "sockname" => state.sockname.get(py).or_else(|| shown(py, state.local.get())),
             "socket" => None,
             _ => Some(default.clone()),
@@ -135,7 +141,7 @@ pub fn get<'py>(
 /// Closes a descriptor that has no socket object.
 pub fn close_descriptor(state: &StreamState) {
     if state.owns_fd.replace(false) {
-        // SAFETY: the descriptor came from accept, belongs to this transport alone (`owns_fd`), and is
+        // SAFETY: the descriptor came from accept or socket, belongs to this transport alone (`owns_fd`), and is
         // closed once.
         drop(unsafe { runtime::owned_fd(state.fd.get()) });
     }

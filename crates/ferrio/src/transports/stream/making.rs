@@ -50,9 +50,17 @@ pub fn new<'py>(
     flow::set_protocol(&this, protocol)?;
     begin(&this, event_loop, server)?;
     if let Some(waiter) = waiter.filter(|waiter| !waiter.is_none()) {
-        call_act_soon(event_loop.as_any(), &waiter, &RESOLVE)?;
+        resolve_soon(event_loop, &waiter)?;
     }
     Ok(this)
+}
+
+/// `loop.call_soon(futures._set_result_unless_cancelled, waiter, None)`.
+pub fn resolve_soon<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    waiter: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    call_act_soon(event_loop.as_any(), waiter, &RESOLVE)
 }
 
 /// A transport that has its socket and its protocol begins.
