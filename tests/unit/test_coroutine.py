@@ -72,9 +72,11 @@ def test_one_that_was_never_awaited_warns(lock_class):
         warnings.simplefilter("always")
         lock_class().acquire()
         gc.collect()
-    assert [str(warning.message) for warning in caught] == [
-        "coroutine 'Lock.acquire' was never awaited"
-    ]
+    (warning,) = caught
+    assert str(warning.message) == "coroutine 'Lock.acquire' was never awaited"
+    assert warning.category is RuntimeWarning
+    assert warning.source.__name__ == "acquire"
+    assert warning.filename == __file__
 
 
 def test_one_that_was_closed_does_not_warn(lock_class):

@@ -112,6 +112,7 @@ imported! {
     STOCK_DATAGRAM_TRANSPORT = "asyncio.selector_events"."_SelectorDatagramTransport";
     DEQUE = "collections"."deque";
     LOCK = "asyncio.locks"."Lock";
+    WARN_UNAWAITED_COROUTINE = "warnings"."_warn_unawaited_coroutine";
     SLEEP = "asyncio.tasks"."sleep";
 }
 

@@ -1,19 +1,15 @@
 //! The Python face of a native coroutine.
 
-use std::ffi::CStr;
-
 use ferrio_capi::StateOf;
 use ferrio_capi::method::{Arguments, Members, Next, Object};
-use pyo3::exceptions::{
-    PyGeneratorExit, PyRuntimeError, PyRuntimeWarning, PyStopIteration, PyTypeError,
-};
+use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::{COROUTINE, Coroutine, Phase, end, next, throw};
 use crate::futures::iterator;
-use crate::names::{boolean, none};
+use crate::names::{self, boolean, none};
 
 fn send_value<'py>(this: &Bound<'py, Coroutine>, value: &Bound<'py, PyAny>) -> Object<'py> {
     if this.state().phase.get() == Phase::Created && !value.is_none() {
@@ -82,6 +78,11 @@ fn cr_frame<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
     Ok(none(this.py()))
 }
 
+/// Where it was made is not recorded.
+fn cr_origin<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
+    Ok(none(this.py()))
+}
+
 fn cr_running<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
     Ok(boolean(this.py(), this.state().phase.get() == Phase::Running))
 }
@@ -93,13 +94,12 @@ fn cr_suspended<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
 /// CPython: _PyGen_Finalize
 fn finalize(this: &Bound<'_, Coroutine>) -> PyResult<()> {
     let py = this.py();
-    let (Phase::Created, Some(kind)) = (this.state().phase.get(), this.state().kind.get()) else {
+    if this.state().phase.get() != Phase::Created {
         return close(this).map(drop);
-    };
+    }
+    let warned = names::WARN_UNAWAITED_COROUTINE.get(py)?.call1((this,));
     end(this);
-    let text = format!("coroutine '{}' was never awaited\0", kind.qualified_name);
-    let text = CStr::from_bytes_until_nul(text.as_bytes()).unwrap_or(c"");
-    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1)
+    warned.map(drop)
 }
 
 /// Makes the type.
@@ -116,6 +116,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<Coroutine, _>(c"__qualname__", qualified_name)
         .get::<Coroutine, _>(c"cr_await", cr_await)
         .get::<Coroutine, _>(c"cr_frame", cr_frame)
+        .get::<Coroutine, _>(c"cr_origin", cr_origin)
         .get::<Coroutine, _>(c"cr_running", cr_running)
         .get::<Coroutine, _>(c"cr_suspended", cr_suspended)
         .finalize::<Coroutine, _>(finalize)

@@ -22,7 +22,7 @@ mod send;
 mod wait;
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 use std::io::{self, ErrorKind};
 use std::os::fd::{BorrowedFd, RawFd};
 
@@ -30,8 +30,7 @@ use ferrio_capi::method::{Arguments, Members, Next, Object};
 use ferrio_capi::socket_object::{self, SocketFacts};
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, runtime};
 use pyo3::exceptions::{
-    PyBlockingIOError, PyInterruptedError, PyRuntimeError, PyRuntimeWarning, PyStopIteration,
-    PyTypeError,
+    PyBlockingIOError, PyInterruptedError, PyRuntimeError, PyStopIteration, PyTypeError,
 };
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyString, PyTuple};
@@ -314,6 +313,11 @@ fn cr_frame<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
     Ok(none(this.py()))
 }
 
+/// Where it was made is not recorded.
+fn cr_origin<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
+    Ok(none(this.py()))
+}
+
 fn cr_running<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
     Ok(names::boolean(this.py(), false))
 }
@@ -321,14 +325,10 @@ fn cr_running<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
 fn finalize(this: &Bound<'_, SockCall>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
-    let (Phase::Created, Some(operation)) =
-        (state.phase.replace(Phase::Done), state.operation.get())
-    else {
+    if state.phase.replace(Phase::Done) != Phase::Created {
         return Ok(());
-    };
-    let text = format!("coroutine '{}' was never awaited\0", operation.qualified_name);
-    let text = CStr::from_bytes_until_nul(text.as_bytes()).unwrap_or(c"");
-    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1)
+    }
+    names::WARN_UNAWAITED_COROUTINE.get(py)?.call1((this,)).map(drop)
 }
 
 /// What stock would call when the socket is ready: the method and its arguments.
@@ -363,6 +363,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<SockCall, _>(c"__qualname__", qualified_name)
         .get::<SockCall, _>(c"cr_await", cr_await)
         .get::<SockCall, _>(c"cr_frame", cr_frame)
+        .get::<SockCall, _>(c"cr_origin", cr_origin)
         .get::<SockCall, _>(c"cr_running", cr_running)
         .finalize::<SockCall, _>(finalize)
         .doc(c"The coroutine of loop.sock_recv() and its relatives.");

@@ -15,7 +15,7 @@ use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use ferrio_core::timers::TimerKey;
 use ferrio_core::turn;
-use pyo3::exceptions::{PyRuntimeError, PyRuntimeWarning, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
@@ -277,6 +277,11 @@ fn cr_frame<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
     Ok(none(this.py()))
 }
 
+/// Where it was made is not recorded.
+fn cr_origin<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
+    Ok(none(this.py()))
+}
+
 fn cr_running<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
     Ok(names::boolean(this.py(), false))
 }
@@ -286,8 +291,7 @@ fn finalize(this: &Bound<'_, Sleep>) -> PyResult<()> {
     if this.state().phase.replace(Phase::Done) != Phase::Created {
         return Ok(());
     }
-    let text = c"coroutine 'sleep' was never awaited";
-    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1)
+    names::WARN_UNAWAITED_COROUTINE.get(py)?.call1((this,)).map(drop)
 }
 
 /// Makes the type.
@@ -303,6 +307,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<Sleep, _>(c"__qualname__", name)
         .get::<Sleep, _>(c"cr_await", cr_await)
         .get::<Sleep, _>(c"cr_frame", cr_frame)
+        .get::<Sleep, _>(c"cr_origin", cr_origin)
         .get::<Sleep, _>(c"cr_running", cr_running)
         .finalize::<Sleep, _>(finalize)
         .doc(c"The coroutine of ferrio.sleep().");
