@@ -10,12 +10,12 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python test-programs programs-hosts lint fmt check build bench bench-net clean FORCE
+.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts lint fmt check build bench bench-net clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 help: ## list the names
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
 # What the goals below need is looked for once, before anything runs: a missing piece is one sentence.
 ifneq ($(filter-out help clean,$(MAKECMDGOALS)),)
@@ -65,7 +65,7 @@ else
 	@$(bin)/python examples/tour.py --compare
 endif
 
-test: test-core test-python test-programs ## run every test; PY=python3.13 chooses the interpreter
+test: test-core test-python test-uvloop test-programs ## run every test; PY=python3.13 chooses the interpreter
 
 test-core: ## run the tests of crates/core and crates/bench-net; loom's interleavings
 	CARGO_TARGET_DIR=target/core cargo test --locked --package ferrio-core --package ferrio-bench-net
@@ -74,6 +74,10 @@ test-core: ## run the tests of crates/core and crates/bench-net; loom's interlea
 
 test-python: build $(venv)/.group-test ## run tests/; ARGS='-k name' narrows
 	$(bin)/python -m pytest -n $(JOBS) --ignore $(reference) $(ARGS)
+
+# They come with uvloop's source distribution, which pip downloads once into the user's cache.
+test-uvloop: build $(venv)/.group-uvloop-tests ## run uvloop's own tests on Ferrio; MODULES=test_tcp narrows
+	$(bin)/python tests/conformance/uvloop_suite.py --jobs $(JOBS) $(MODULES)
 
 # They compare times and the order of timers a millisecond apart: nothing else may run meanwhile.
 test-programs: build $(venv)/.group-test $(venv)/.group-programs ## compare the reference programs with stock

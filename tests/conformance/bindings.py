@@ -30,6 +30,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+from suites import ModuleNotRunnableError
 from targets import Target
 
 import loops
@@ -66,10 +67,6 @@ C_TASK: Any = getattr(tasks, "_CTask", None)
 C_FUTURE: Any = getattr(futures, "_CFuture", None)
 
 
-class ModuleNotForThisPlatformError(Exception):
-    """The module itself says that its tests do not run on this operating system."""
-
-
 def module_names() -> list[str]:
     """The test modules of the running interpreter, by name; empty where it has none installed."""
     try:
@@ -88,18 +85,13 @@ def bound_classes(module_name: str, target: Target) -> dict[str, type[unittest.T
         dotted = module_name if "." in module_name else f"{PACKAGE}.{module_name}"
         module = importlib.import_module(dotted)
     except unittest.SkipTest as reason:
-        raise ModuleNotForThisPlatformError(str(reason)) from None
+        raise ModuleNotRunnableError(str(reason)) from None
     bound: dict[str, type[unittest.TestCase]] = {}
     for case in vars(module).values():
         is_case = isinstance(case, type) and issubclass(case, unittest.TestCase)
         if is_case and case.__module__ == module.__name__:
             bound.update(_variants(case, module, target))
     return bound
-
-
-def test_methods(case: type[unittest.TestCase]) -> list[str]:
-    """The names of the tests of a class in the order in which unittest runs them."""
-    return list(unittest.defaultTestLoader.getTestCaseNames(case))
 
 
 def _variants(case: type[Any], module: Any, target: Target) -> Iterator[tuple[str, type[Any]]]:

@@ -1,27 +1,27 @@
 """Prints, as JSON, the ids of all bound tests, those listed, and the patterns that match nothing.
 
-It imports every test module and runs none. test_conformance.py starts it as a process of its own,
-so that importing CPython's tests changes nothing in pytest's.
+Its argument is the name of a suite. It imports every test module and runs none. It is started as a
+process of its own, so that importing the tests changes nothing in the one that asks.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 
-import bindings
-import reasoned_list
+import suites
 import targets
 import worker
 
 
-def count(target: targets.Target) -> dict[str, list[str]]:
-    """Take the census of the running interpreter's test modules."""
-    listed, unbound = reasoned_list.load("listed"), reasoned_list.load("unbound")
+def count(suite: suites.Suite, target: targets.Target) -> dict[str, list[str]]:
+    """Take the census of the suite's test modules."""
+    listed, unbound = suite.reasoned_list("listed"), suite.reasoned_list("unbound")
     known: list[str] = []
-    for name in bindings.module_names():
+    for name in suite.load_bindings().module_names():
         try:
-            known += [test.conformance_id for test in worker.collect_all(name, target)]
-        except bindings.ModuleNotForThisPlatformError:
+            known += [test.conformance_id for test in worker.collect_all(suite, name, target)]
+        except suites.ModuleNotRunnableError:
             known.append(f"{name}/*")
     bound = [test_id for test_id in known if unbound.reason_for(test_id) is None]
     return {
@@ -33,4 +33,5 @@ def count(target: targets.Target) -> dict[str, list[str]]:
 
 if __name__ == "__main__":
     worker.set_up_interpreter()
-    print(json.dumps(count(targets.load(targets.chosen_name()))))
+    suite = suites.SUITES[sys.argv[1]]
+    print(json.dumps(count(suite, targets.load(targets.chosen_name()))))

@@ -1,4 +1,4 @@
-"""Reads exceptions.toml: tests that cannot apply to Ferrio, each with its reason.
+"""Reads a suite's list of exceptions: tests that cannot apply to Ferrio, each with its reason.
 
 `[[listed]]` names bound tests that fail on Ferrio for the reason given; one that passes fails the
 run. `[[unbound]]` names classes in which no Ferrio object takes part; they are never run.
@@ -14,7 +14,6 @@ import sys
 import tomllib
 from collections.abc import Iterable
 
-PATH = pathlib.Path(__file__).with_name("exceptions.toml")
 RUNNING_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -37,9 +36,9 @@ class ReasonedList:
         return [pattern for pattern in self.reasons if not fnmatch.filter(known, pattern)]
 
 
-def load(kind: str) -> ReasonedList:
+def load(kind: str, path: pathlib.Path) -> ReasonedList:
     """Read the entries of `kind`, `listed` or `unbound`, for the running Python."""
-    entries = tomllib.loads(PATH.read_text()).get(kind, [])
+    entries = tomllib.loads(path.read_text()).get(kind, [])
     reasons = {}
     for entry in entries:
         if RUNNING_VERSION in entry.get("versions", [RUNNING_VERSION]):

@@ -5,6 +5,7 @@ runs the rest. What fails on Ferrio is run once more on stock with the same bind
 there too is the machine's fault (no IPv6, root, ...) and is counted apart.
 
 From a shell: `python run_module.py MODULE... [--verbose]`; no name means every module.
+uvloop_suite.py does the same for uvloop's own tests.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-import bindings
-import reasoned_list
+import suites
 import targets
 
 WORKER = pathlib.Path(__file__).with_name("worker.py")
@@ -73,15 +73,21 @@ class Report:
         return "\n\n".join(parts)
 
 
-def run_module(module: str, target: str, timeout_s: float = TEST_TIMEOUT_S) -> Report:
-    """Run every bound test of `module` and judge it against the reasoned list and stock.
+def run_module(
+    module: str,
+    target: str,
+    timeout_s: float = TEST_TIMEOUT_S,
+    suite: suites.Suite = suites.INTERPRETER,
+    only: Collection[str] | None = None,
+) -> Report:
+    """Run every bound test of `module`, or `only` those, and judge it against the list and stock.
 
     A test that takes longer than `timeout_s` seconds counts as hung.
     """
     started_at = time.monotonic()
-    bound, outcomes = _run(module, target, timeout_s)
+    bound, outcomes = _run(suite, module, target, timeout_s, only)
     report = Report(module, target, bound, 0.0)
-    listed = reasoned_list.load("listed")
+    listed = suite.reasoned_list("listed")
     for test_id, outcome in outcomes.items():
         if target == "ferrio" and listed.reason_for(test_id):
             _judge_listed(report, test_id, outcome)
@@ -91,36 +97,50 @@ def run_module(module: str, target: str, timeout_s: float = TEST_TIMEOUT_S) -> R
             by_kind = {"passed": report.passed, "skipped": report.skipped}
             by_kind.get(outcome.kind, report.failed)[test_id] = outcome
     if target == "ferrio" and report.failed:
-        _excuse_what_stock_fails(report, timeout_s)
+        _excuse_what_stock_fails(suite, report, timeout_s)
     report.seconds = time.monotonic() - started_at
     return report
 
 
 def _judge_listed(report: Report, test_id: str, outcome: Outcome) -> None:
     if outcome.kind in ("passed", "skipped"):
-        detail = f"{outcome.kind}, though exceptions.toml lists it: take it off the list"
+        detail = f"{outcome.kind}, though it is listed: take it off the list"
         report.failed[test_id] = dataclasses.replace(outcome, detail=detail)
     else:
         report.listed[test_id] = outcome
 
 
-def _excuse_what_stock_fails(report: Report, timeout_s: float) -> None:
+def _excuse_what_stock_fails(suite: suites.Suite, report: Report, timeout_s: float) -> None:
     suspects = [name for name, outcome in report.failed.items() if outcome.kind != "passed"]
-    _, on_stock = _run(report.module, "stock", timeout_s, only=suspects)
+    _, on_stock = _run(suite, report.module, "stock", timeout_s, only=suspects)
     for test_id in suspects:
         if test_id in on_stock and on_stock[test_id].kind not in ("passed", "skipped"):
             report.fails_on_stock[test_id] = report.failed.pop(test_id)
 
 
+def passing_on_stock(
+    suite: suites.Suite, module: str, test_ids: Collection[str], timeout_s: float = TEST_TIMEOUT_S
+) -> list[str]:
+    """Those of the tests that pass on stock asyncio."""
+    if not test_ids:
+        return []
+    _, on_stock = _run(suite, module, "stock", timeout_s, only=test_ids)
+    return [test_id for test_id in test_ids if on_stock[test_id].kind == "passed"]
+
+
 def _run(
-    module: str, target: str, timeout_s: float, only: Collection[str] | None = None
+    suite: suites.Suite,
+    module: str,
+    target: str,
+    timeout_s: float,
+    only: Collection[str] | None = None,
 ) -> tuple[list[str], dict[str, Outcome]]:
     """Run workers until one finishes: the ids that the first one collected, and their outcomes."""
     bound: list[str] | None = None
     outcomes: dict[str, Outcome] = {}
     finished = False
     while not finished:
-        worker = Worker(module, target, timeout_s, only, outcomes)
+        worker = Worker(suite, module, target, timeout_s, only, outcomes)
         events, died = worker.run()
         started = None
         for event in events:
@@ -149,6 +169,7 @@ def _outcome(event: dict[str, Any]) -> Outcome:
 class Worker:
     """One process that runs the tests of `module`: those in `only` (None: all), less `done`."""
 
+    suite: suites.Suite
     module: str
     target: str
     timeout_s: float
@@ -178,7 +199,7 @@ class Worker:
             process = subprocess.Popen(
                 self._command(folder),
                 cwd=folder,
-                env=_environment(),
+                env=_environment(self.suite),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -191,7 +212,8 @@ class Worker:
 
     def _command(self, folder: pathlib.Path) -> list[str]:
         command = [sys.executable, "-W", "default", str(WORKER), self.module]
-        command += ["--target", self.target, "--timeout", str(self.timeout_s)]
+        command += ["--suite", self.suite.name, "--target", self.target]
+        command += ["--timeout", str(self.timeout_s)]
         command += ["--events", str(folder / "events"), "--stacks", str(folder / "stacks")]
         for option, test_ids in (("only", self.only), ("skip", self.done)):
             if test_ids is not None:
@@ -201,10 +223,11 @@ class Worker:
         return command
 
 
-def _environment() -> dict[str, str]:
-    """Without the settings that change what the tests themselves check."""
+def _environment(suite: suites.Suite) -> dict[str, str]:
+    """Ours and the suite's, without the settings that change what the tests themselves check."""
     dropped = {"PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONWARNINGS"}
-    return {name: value for name, value in os.environ.items() if name not in dropped}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**kept, **suite.environment}
 
 
 def _end_session(session: int) -> None:
@@ -225,10 +248,10 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="one JSON line for each test")
     arguments = parser.parse_args()
     totals: Counter[str] = Counter()
-    for module in arguments.modules or bindings.module_names():
+    for module in arguments.modules or suites.INTERPRETER.load_bindings().module_names():
         report = run_module(module, arguments.target)
         if arguments.verbose:
-            _print_tests(report)
+            print_tests(report)
         elif report.failed:
             print(report.failures())
         print(report.summary(), flush=True)
@@ -238,7 +261,8 @@ def main() -> None:
     sys.exit(1 if totals["failed"] else 0)
 
 
-def _print_tests(report: Report) -> None:
+def print_tests(report: Report) -> None:
+    """Print one JSON line for each test."""
     for verdict in ("passed", "failed", "listed", "skipped", "fails_on_stock"):
         for test_id, outcome in getattr(report, verdict).items():
             fields = {"id": test_id, "verdict": verdict, **dataclasses.asdict(outcome)}

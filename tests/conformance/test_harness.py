@@ -55,7 +55,7 @@ def test_a_listed_test_that_passes_fails_the_run(
     listed = {f"{ENDINGS}.test_a_passes": "said to fail", f"{ENDINGS}.test_b_fails": "fails"}
     outcomes = {**report.passed, **report.failed}
     monkeypatch.setattr(run_module, "_run", lambda *_args, **_named: (list(outcomes), outcomes))
-    monkeypatch.setattr(reasoned_list, "load", lambda _kind: reasoned_list.ReasonedList(listed))
+    monkeypatch.setattr(reasoned_list, "load", lambda *_: reasoned_list.ReasonedList(listed))
     judged = run_module.run_module(MODULE, "ferrio")
     assert list(judged.listed) == [f"{ENDINGS}.test_b_fails"]
     assert "take it off the list" in judged.failed[f"{ENDINGS}.test_a_passes"].detail

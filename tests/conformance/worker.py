@@ -11,6 +11,7 @@ import argparse
 import faulthandler
 import gc
 import json
+import os
 import pathlib
 import signal
 import time
@@ -18,9 +19,11 @@ import unittest
 from collections.abc import Collection
 from typing import Any, TextIO
 
-import bindings
-import reasoned_list
+import suites
 import targets
+
+# How long the interpreter may take to end after the last test; threads can keep it from that.
+EXIT_TIMEOUT_S = 10.0
 
 
 class ReportingResult(unittest.TestResult):
@@ -37,9 +40,10 @@ class ReportingResult(unittest.TestResult):
 
     def write(self, event: str, **fields: Any) -> None:
         """Write one event and arm the watchdog for what comes next."""
+        timeout_s = EXIT_TIMEOUT_S if event == "finished" else self._timeout_s
         self._events.write(json.dumps({"event": event, **fields}) + "\n")
         self._events.flush()
-        faulthandler.dump_traceback_later(self._timeout_s, exit=True, file=self._stacks)
+        faulthandler.dump_traceback_later(timeout_s, exit=True, file=self._stacks)
 
     def startTest(self, test: Any) -> None:
         super().startTest(test)
@@ -50,6 +54,8 @@ class ReportingResult(unittest.TestResult):
 
     def stopTest(self, test: Any) -> None:
         super().stopTest(test)
+        if self._running is None:
+            return  # 3.12.1 stops what it skipped without a start (gh-106584)
         self._running = None
         seconds = round(time.monotonic() - self._started_at, 3)
         self.write("result", id=test.conformance_id, seconds=seconds, **self._outcome)
@@ -87,20 +93,20 @@ class ReportingResult(unittest.TestResult):
             self._outcome = outcome
 
 
-def collect(module_name: str, target: targets.Target) -> list[Any]:
-    """Every bound test of a module, with the id by which exceptions.toml knows it."""
-    unbound = reasoned_list.load("unbound")
+def collect(suite: suites.Suite, module_name: str, target: targets.Target) -> list[Any]:
+    """Every bound test of a module, with the id by which the list of exceptions knows it."""
+    unbound = suite.reasoned_list("unbound")
     if unbound.reason_for(f"{module_name}/*"):
         return []
-    tests = collect_all(module_name, target)
+    tests = collect_all(suite, module_name, target)
     return [test for test in tests if unbound.reason_for(test.conformance_id) is None]
 
 
-def collect_all(module_name: str, target: targets.Target) -> list[Any]:
-    """What `collect` gives, and the tests that exceptions.toml leaves unbound."""
+def collect_all(suite: suites.Suite, module_name: str, target: targets.Target) -> list[Any]:
+    """What `collect` gives, and the tests that the list of exceptions leaves unbound."""
     tests = []
-    for name, case in bindings.bound_classes(module_name, target).items():
-        for method in bindings.test_methods(case):
+    for name, case in suite.load_bindings().bound_classes(module_name, target).items():
+        for method in unittest.defaultTestLoader.getTestCaseNames(case):
             test: Any = case(method)
             test.conformance_id = f"{module_name}/{name}.{method}"
             tests.append(test)
@@ -120,6 +126,7 @@ def set_up_interpreter() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module")
+    parser.add_argument("--suite", choices=suites.SUITES, required=True)
     parser.add_argument("--target", choices=targets.TARGET_NAMES, default=targets.chosen_name())
     parser.add_argument("--events", type=pathlib.Path, required=True)
     parser.add_argument("--stacks", type=pathlib.Path, required=True)
@@ -129,7 +136,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     set_up_interpreter()
-    tests = collect(arguments.module, targets.load(arguments.target))
+    # Programs that a test starts choose the same target.
+    os.environ[targets.ENVIRONMENT_NAME] = arguments.target
+    suite = suites.SUITES[arguments.suite]
+    tests = collect(suite, arguments.module, targets.load(arguments.target))
     if arguments.only:
         only = _ids(arguments.only)
         tests = [test for test in tests if test.conformance_id in only]
