@@ -72,27 +72,40 @@ impl Drop for Buffer {
     }
 }
 
+/// A view that is released when it is dropped.
+struct Held<'a>(&'a mut ffi::Py_buffer);
+
+impl<'a> Held<'a> {
+    fn get(
+        object: &Bound<'_, PyAny>,
+        view: &'a mut MaybeUninit<ffi::Py_buffer>,
+        flags: std::ffi::c_int,
+    ) -> PyResult<Self> {
+        // SAFETY: a live object; the view is filled unless an error is set, and stays where it is.
+        unsafe {
+            if ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), flags) < 0 {
+                return Err(PyErr::fetch(object.py()));
+            }
+            Ok(Self(view.assume_init_mut()))
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // SAFETY: filled by PyObject_GetBuffer, released once, attached.
+        unsafe { ffi::PyBuffer_Release(std::ptr::from_mut(self.0)) }
+    }
+}
+
 /// Lets `fill` have the memory of `object`, to be filled. It is released at once, because its owner
 /// must not find it in use.
 ///
 /// # Errors
 /// TypeError when there is none, BufferError when it is read-only or not contiguous.
 pub fn fill<R>(object: &Bound<'_, PyAny>, fill: impl FnOnce(&mut [u8]) -> R) -> PyResult<R> {
-    struct Held<'a>(&'a mut ffi::Py_buffer);
-    impl Drop for Held<'_> {
-        fn drop(&mut self) {
-            // SAFETY: filled by PyObject_GetBuffer, released once, attached.
-            unsafe { ffi::PyBuffer_Release(std::ptr::from_mut(self.0)) }
-        }
-    }
-    let mut view = MaybeUninit::<ffi::Py_buffer>::zeroed();
-    // SAFETY: a live object; the view is filled unless an error is set, and stays where it is.
-    let held = unsafe {
-        if ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), ffi::PyBUF_WRITABLE) < 0 {
-            return Err(PyErr::fetch(object.py()));
-        }
-        Held(view.assume_init_mut())
-    };
+    let mut view = MaybeUninit::zeroed();
+    let held = Held::get(object, &mut view, ffi::PyBUF_WRITABLE)?;
     if held.0.len == 0 {
         return Ok(fill(&mut []));
     }
@@ -101,6 +114,21 @@ pub fn fill<R>(object: &Bound<'_, PyAny>, fill: impl FnOnce(&mut [u8]) -> R) -> 
     let space =
         unsafe { std::slice::from_raw_parts_mut(held.0.buf.cast::<u8>(), held.0.len as usize) };
     Ok(fill(space))
+}
+
+/// Lets `read` have the memory of `object`, which is released at once.
+///
+/// # Errors
+/// TypeError when there is none, BufferError when it is not contiguous.
+pub fn read<R>(object: &Bound<'_, PyAny>, read: impl FnOnce(&[u8]) -> R) -> PyResult<R> {
+    let mut view = MaybeUninit::zeroed();
+    let held = Held::get(object, &mut view, ffi::PyBUF_SIMPLE)?;
+    if held.0.len == 0 {
+        return Ok(read(&[]));
+    }
+    // SAFETY: the exporter keeps `len` bytes at `buf` until the release, and nobody else runs while
+    // `read`, a system call, is under way.
+    Ok(read(unsafe { std::slice::from_raw_parts(held.0.buf.cast::<u8>(), held.0.len as usize) }))
 }
 
 /// A bytes object that nobody else has seen yet, to be filled in place.

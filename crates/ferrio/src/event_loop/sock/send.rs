@@ -1,7 +1,7 @@
 //! `sock_sendall` and `sock_sendto`.
 
 use ferrio_capi::StateOf;
-use ferrio_capi::buffer::Buffer;
+use ferrio_capi::buffer;
 use ferrio_capi::method::{Arguments, Members, Object};
 use ferrio_capi::socket_object::SocketFacts;
 use ferrio_core::stream_socket;
@@ -48,8 +48,8 @@ fn is_bytes(_: &SocketFacts, arguments: &Arguments<'_, '_>) -> PyResult<bool> {
     if !data.is_exact_instance_of::<PyMemoryView>() {
         return Ok(false);
     }
-    match Buffer::readable(data) {
-        Ok(buffer) => Ok(data.len()? == buffer.len()),
+    match buffer::read(data, <[u8]>::len) {
+        Ok(bytes) => Ok(data.len()? == bytes),
         Err(_) => Ok(false),
     }
 }
@@ -62,13 +62,7 @@ fn anything(_: &SocketFacts, _: &Arguments<'_, '_>) -> PyResult<bool> {
 fn sendall<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
     let py = this.py();
     let data = this.state().first(py);
-    let (sent, length) = match data.cast_exact::<PyBytes>() {
-        Ok(bytes) => (send(this, bytes.as_bytes())?, bytes.as_bytes().len()),
-        Err(_) => {
-            let buffer = Buffer::readable(&data)?;
-            (send(this, buffer.as_slice())?, buffer.len())
-        }
-    };
+    let (sent, length) = send(this, &data, 0)?;
     let sent = sent.unwrap_or(0);
     if sent == length {
         return Ok(Some(none(py)));
@@ -78,10 +72,25 @@ fn sendall<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
     Ok(None)
 }
 
+/// Sends what fits of the data from `start` on: gives how much that was, nothing when the socket is not
+/// ready, and how much was to be sent.
 #[inline]
-fn send(this: &Bound<'_, SockCall>, data: &[u8]) -> PyResult<Option<usize>> {
+fn send(
+    this: &Bound<'_, SockCall>,
+    data: &Bound<'_, PyAny>,
+    start: usize,
+) -> PyResult<(Option<usize>, usize)> {
     let py = this.py();
-    tried(py, stream_socket::send(this.state().descriptor(py)?, data))
+    let fd = this.state().descriptor(py)?;
+    let send = |bytes: &[u8]| {
+        let rest = bytes.get(start..).unwrap_or_default();
+        (stream_socket::send(fd, rest), rest.len())
+    };
+    let (outcome, length) = match data.cast_exact::<PyBytes>() {
+        Ok(bytes) => send(bytes.as_bytes()),
+        Err(_) => buffer::read(data, send)?,
+    };
+    Ok((tried(py, outcome)?, length))
 }
 
 fn send_rest<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
@@ -89,10 +98,8 @@ fn send_rest<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
     let state = this.state();
     let position = state.second.get_or_none(py).cast_into::<PyList>()?;
     let start: usize = position.get_item(0)?.extract()?;
-    let buffer = Buffer::readable(&state.first(py))?;
-    let rest = buffer.as_slice().get(start..).unwrap_or_default();
-    let Some(sent) = send(this, rest)? else { return Ok(None) };
-    if sent == rest.len() {
+    let (Some(sent), length) = send(this, &state.first(py), start)? else { return Ok(None) };
+    if sent == length {
         return Ok(Some(none(py)));
     }
     position.set_item(0, start + sent)?;
