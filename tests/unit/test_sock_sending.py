@@ -269,3 +269,41 @@ def test_a_stream_socket_ignores_or_refuses_an_address(same_as_stock, tcp_pair):
         return loop.run_until_complete(loop.sock_sendto(near, b"data", far.getsockname()))
 
     same_as_stock(scenario)
+
+
+def test_audit_hooks_see_a_datagram_and_an_attempt_to_connect_and_may_forbid_them(run_python):
+    program = """
+        import socket, sys
+
+        def hook(event, arguments):
+            if event in ("socket.sendto", "socket.connect"):
+                print(event, type(arguments[0]).__name__, arguments[1][0])
+                if arguments[1][0] == "127.0.0.2":
+                    raise RuntimeError("forbidden")
+
+        loop = new_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            sock.bind(("127.0.0.1", 0))
+            sys.addaudithook(hook)
+            print(loop.run_until_complete(loop.sock_sendto(sock, b"data", sock.getsockname())))
+            for call in (loop.sock_sendto(sock, b"data", ("127.0.0.2", 9)),
+                         loop.sock_connect(sock, ("127.0.0.2", 9))):
+                try:
+                    loop.run_until_complete(call)
+                except RuntimeError as exc:
+                    print(exc)
+            print(sock.recv(10))
+        loop.close()
+    """
+    done = run_python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "socket.sendto socket 127.0.0.1",
+        "4",
+        "socket.sendto socket 127.0.0.2",
+        "forbidden",
+        "socket.connect socket 127.0.0.2",
+        "forbidden",
+        "b'data'",
+    ]

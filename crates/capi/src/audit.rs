@@ -66,6 +66,18 @@ pub fn audit_connect<'py>(
     if answer == 0 { Ok(()) } else { Err(PyErr::fetch(address.py())) }
 }
 
+/// Raises `socket.sendto` with the socket and the address.
+///
+/// # Errors
+/// What an audit hook raises to forbid the work.
+#[inline]
+pub fn audit_sendto(sock: &Bound<'_, PyAny>, address: &Bound<'_, PyAny>) -> PyResult<()> {
+    let (event, format) = (c"socket.sendto".as_ptr(), c"OO".as_ptr());
+    // SAFETY: attached; the format asks for two live objects, which are passed.
+    let answer = unsafe { PySys_Audit(event, format, sock.as_ptr(), address.as_ptr()) };
+    if answer == 0 { Ok(()) } else { Err(PyErr::fetch(sock.py())) }
+}
+
 /// What `O&` of Py_BuildValue calls. Doc/c-api/arg.rst
 type Convert = unsafe extern "C" fn(*mut c_void) -> *mut ffi::PyObject;
 

@@ -1,13 +1,14 @@
 //! `sock_sendall` and `sock_sendto`.
 
-use ferrio_capi::StateOf;
+use ferrio_capi::addresses::{self, AddressFamily, SocketAddrAny};
 use ferrio_capi::buffer;
 use ferrio_capi::method::{Arguments, Members, Object};
 use ferrio_capi::socket_object::SocketFacts;
-use ferrio_core::stream_socket;
+use ferrio_capi::{StateOf, audit};
+use ferrio_core::{datagram_socket, stream_socket};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView};
+use pyo3::types::{PyByteArray, PyBytes, PyInt, PyList, PyMemoryView};
 
 use super::{Operation, SockCall, Tried, ask, call, tried};
 use crate::loop_state::{Direction, EventLoop};
@@ -106,11 +107,30 @@ fn send_rest<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
     Ok(None)
 }
 
-/// Any family and form of address: the socket object takes it apart.
 fn sendto<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
     let py = this.py();
     let state = this.state();
-    ask(this, intern!(py, "sendto"), (state.first(py), state.second.get_or_none(py)))
+    let (data, address) = (state.first(py), state.second.get_or_none(py));
+    let to = native_address(&state.facts(py)?, &address);
+    let Some(to) = to.filter(|_| buffer::read(&data, |_| ()).is_ok()) else {
+        return ask(this, intern!(py, "sendto"), (data, address));
+    };
+    audit::audit_sendto(&state.sock(py)?, &address)?;
+    let fd = state.descriptor(py)?;
+    let (outcome, length) =
+        buffer::read(&data, |bytes| (datagram_socket::send_to(fd, bytes, &to), bytes.len()))?;
+    Ok(tried(py, outcome)?.map(|()| PyInt::new(py, length).into_any()))
+}
+
+/// The address of a datagram that needs neither a look-up nor an error; any other family and form is
+/// taken apart by the socket object.
+fn native_address(facts: &SocketFacts, address: &Bound<'_, PyAny>) -> Option<SocketAddrAny> {
+    const DATAGRAM: i32 = 2;
+    let family = u16::try_from(facts.family).ok().map(AddressFamily::from_raw)?;
+    let internet = [AddressFamily::INET, AddressFamily::INET6].contains(&family);
+    (facts.kind == DATAGRAM && facts.fd >= 0 && internet)
+        .then(|| addresses::from_object(family, address))
+        .flatten()
 }
 
 pub fn methods(members: Members) -> Members {
