@@ -4,17 +4,31 @@ Names stand in the order in which a program meets them: how to run on Ferrio, th
 the objects the loop hands out. Each follows the asyncio page of the same name.
 """
 
-from ferrio._ferrio import Future, Handle, Lock, Task, TimerHandle, build_info, sleep
+from ferrio._ferrio import (
+    BoundedSemaphore,
+    Event,
+    Future,
+    Handle,
+    Lock,
+    Semaphore,
+    Task,
+    TimerHandle,
+    build_info,
+    sleep,
+)
 from ferrio._install import EventLoopPolicy, Runner, install, run, uninstall
 from ferrio._loop import EventLoop, new_event_loop
 
 __all__ = [
+    "BoundedSemaphore",
+    "Event",
     "EventLoop",
     "EventLoopPolicy",
     "Future",
     "Handle",
     "Lock",
     "Runner",
+    "Semaphore",
     "Task",
     "TimerHandle",
     "build_info",

@@ -22,11 +22,14 @@ _Ts = TypeVarTuple("_Ts")
 _HandlePair: TypeAlias = tuple[asyncio.Handle | None, asyncio.Handle | None]
 
 __all__ = [
+    "BoundedSemaphore",
     "EpollSelector",
+    "Event",
     "EventLoop",
     "Future",
     "Handle",
     "Lock",
+    "Semaphore",
     "Task",
     "TimerHandle",
     "_remember_connect_parts",
@@ -58,6 +61,18 @@ class TimerHandle(asyncio.TimerHandle): ...
 @disjoint_base
 class Lock(asyncio.Lock):
     _ferrio_replaces: type[asyncio.Lock]
+
+@disjoint_base
+class BoundedSemaphore(asyncio.BoundedSemaphore):
+    _ferrio_replaces: type[asyncio.BoundedSemaphore]
+
+@disjoint_base
+class Semaphore(asyncio.Semaphore):
+    _ferrio_replaces: type[asyncio.Semaphore]
+
+@disjoint_base
+class Event(asyncio.Event):
+    _ferrio_replaces: type[asyncio.Event]
 
 @disjoint_base
 class EventLoop:

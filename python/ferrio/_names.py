@@ -12,7 +12,12 @@ from typing import Any
 
 from ferrio import _ferrio
 
-CLASSES: tuple[Any, ...] = (_ferrio.Lock,)
+CLASSES: tuple[Any, ...] = (
+    _ferrio.Lock,
+    _ferrio.Event,
+    _ferrio.Semaphore,
+    _ferrio.BoundedSemaphore,
+)
 FUNCTIONS: tuple[Any, ...] = (_ferrio.sleep,)
 
 _replaced: list[tuple[ModuleType, str, Any, Any]] = []

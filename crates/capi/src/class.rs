@@ -239,8 +239,7 @@ impl<C: NativeClass> Class<C> {
 }
 
 impl<C: NativeClass> Class<C> {
-    /// Makes the type, once, as one that stands for `replaced`: nothing of that is inherited, but errors
-    /// about arguments take its words.
+    /// [`Class::create`] over `object`, and [`Class::stand_for`].
     ///
     /// # Errors
     /// As [`Class::create`].
@@ -252,8 +251,20 @@ impl<C: NativeClass> Class<C> {
         extra: Vec<ffi::PyType_Slot>,
     ) -> PyResult<()> {
         self.create(py, name, &py.get_type::<PyAny>(), extra)?;
-        let bytes = name.to_bytes();
-        let start = bytes.iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
+        self.stand_for(py, name, replaced)
+    }
+
+    /// Has the type, created as `name`, stand for `replaced`, whose words errors about arguments take.
+    ///
+    /// # Errors
+    /// What CPython raises.
+    pub fn stand_for(
+        &self,
+        py: Python<'_>,
+        name: &'static CStr,
+        replaced: &Bound<'_, PyType>,
+    ) -> PyResult<()> {
+        let start = name.to_bytes().iter().rposition(|byte| *byte == b'.').map_or(0, |dot| dot + 1);
         // SAFETY: a live heap type that no other thread knows yet; the name lives for ever. CPython's errors
         // take a Python class's name from there, without its module.
         unsafe { (*self.type_ptr()).tp_name = name.as_ptr().add(start) };

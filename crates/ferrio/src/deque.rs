@@ -63,6 +63,35 @@ impl Deque {
         }
     }
 
+    /// Shows the objects in order to `look`, until that says false. Python code that it runs may change
+    /// the queue; a deque that Python saw then raises RuntimeError.
+    ///
+    /// # Errors
+    /// Those of `look`, and of the deque.
+    #[inline]
+    pub fn visit<'py>(
+        &self,
+        py: Python<'py>,
+        mut look: impl FnMut(&Bound<'py, PyAny>) -> PyResult<bool>,
+    ) -> PyResult<()> {
+        if let Some(shown) = self.shown.get(py) {
+            for item in shown.try_iter()? {
+                if !look(&item?)? {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let mut place = 0;
+        while let Some(item) = self.get(py, place)? {
+            if !look(&item)? {
+                break;
+            }
+            place += 1;
+        }
+        Ok(())
+    }
+
     /// `append`.
     #[inline]
     pub fn push_back(&self, item: Bound<'_, PyAny>) -> PyResult<()> {

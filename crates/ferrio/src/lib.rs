@@ -76,7 +76,6 @@ mod _ferrio {
         ferrio_capi::function::create(py)?;
         crate::tasks::sleep::create(py)?;
         crate::coroutine::create(py)?;
-        crate::locks::create(py)?;
         crate::transports::stream::create(py)?;
         crate::transports::pipe::read::create(py)?;
         crate::transports::pipe::write::create(py)?;
@@ -87,7 +86,7 @@ mod _ferrio {
         module.add("TimerHandle", crate::handles::TimerHandle::type_object(py))?;
         module.add("Future", crate::futures::Future::type_object(py))?;
         module.add("sleep", crate::tasks::sleep::function(py)?)?;
-        module.add("Lock", crate::locks::Lock::type_object(py))?;
+        crate::locks::create(module)?;
         module.add("Task", crate::tasks::Task::type_object(py))
     }
 }

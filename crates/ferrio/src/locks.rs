@@ -1,7 +1,31 @@
 //! `Lock` and its relatives: what asyncio's module `locks` holds.
 
+mod bounded_semaphore;
 mod context;
+mod count;
+mod event;
 mod lock;
+mod semaphore;
+mod waiters;
 mod waiting;
 
-pub use lock::{Lock, create};
+use pyo3::PyTypeInfo;
+use pyo3::prelude::*;
+
+use bounded_semaphore::BoundedSemaphore;
+use event::Event;
+use lock::Lock;
+use semaphore::Semaphore;
+
+/// Makes the types and adds them to the module.
+pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    lock::create(py)?;
+    event::create(py)?;
+    semaphore::create(py)?;
+    bounded_semaphore::create(py)?;
+    module.add("Lock", Lock::type_object(py))?;
+    module.add("Event", Event::type_object(py))?;
+    module.add("Semaphore", Semaphore::type_object(py))?;
+    module.add("BoundedSemaphore", BoundedSemaphore::type_object(py))
+}

@@ -95,7 +95,7 @@ imported! {
     CONCURRENT_FUTURE = "concurrent.futures"."Future";
     THREAD_POOL_EXECUTOR = "concurrent.futures.thread"."ThreadPoolExecutor";
     WORK_ITEM = "concurrent.futures.thread"."_WorkItem";
-    SEMAPHORE = "threading"."Semaphore";
+    THREADING_SEMAPHORE = "threading"."Semaphore";
     SIMPLE_QUEUE = "_queue"."SimpleQueue";
     QUEUE_EMPTY = "_queue"."Empty";
     C_SOCKET = "_socket"."socket";
@@ -113,6 +113,9 @@ imported! {
     DEQUE = "collections"."deque";
     LOCK = "asyncio.locks"."Lock";
     WARN_UNAWAITED_COROUTINE = "warnings"."_warn_unawaited_coroutine";
+    EVENT = "asyncio.locks"."Event";
+    SEMAPHORE = "asyncio.locks"."Semaphore";
+    BOUNDED_SEMAPHORE = "asyncio.locks"."BoundedSemaphore";
     SLEEP = "asyncio.tasks"."sleep";
 }
 

@@ -224,7 +224,7 @@ fn adjust_thread_count(executor: &Bound<'_, PyAny>) -> PyResult<()> {
 fn take_idle_worker(executor: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = executor.py();
     let semaphore = executor.getattr(intern!(py, "_idle_semaphore"))?;
-    if !semaphore.get_type().is(names::SEMAPHORE.get(py)?) {
+    if !semaphore.get_type().is(names::THREADING_SEMAPHORE.get(py)?) {
         return Ok(false);
     }
     let value = intern!(py, "_value");

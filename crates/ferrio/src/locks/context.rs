@@ -1,17 +1,18 @@
 //! `acquire`, `release` and `async with`, which Lock, Condition and Semaphore have in common.
 //! CPython: asyncio.locks._ContextManagerMixin
 
+use ferrio_capi::StateOf;
 use ferrio_capi::method::{Arguments, Members, Object};
 use ferrio_capi::signature::Signature;
-use ferrio_capi::{NativeClass, StateOf};
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::waiters::Waited;
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
 use crate::names::none;
 
 /// What is acquired and released.
-pub trait Acquired: NativeClass {
+pub trait Acquired: Waited {
     /// `__aenter__`.
     const ENTER: &'static Kind;
     /// `__aexit__`.
@@ -51,7 +52,7 @@ const REPLACED: i64 = 1;
 
 fn begin_to_enter<'py, C: Acquired>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
     let lock = coroutine::owner::<C>(this)?;
-    if C::class().is_plain(&lock) {
+    if C::is_plain(&lock) {
         return (C::ACQUIRE.start)(this).map(without_value);
     }
     this.state().number.set(REPLACED);
@@ -70,7 +71,7 @@ fn entered<'py, C: Acquired>(
 
 fn leave<'py, C: Acquired>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
     let lock = coroutine::owner::<C>(this)?;
-    if C::class().is_plain(&lock) {
+    if C::is_plain(&lock) {
         C::release(&lock)?;
     } else {
         lock.as_any().call_method0(intern!(this.py(), "release"))?;
