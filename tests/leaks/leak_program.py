@@ -379,6 +379,53 @@ async def accepted_sockets(loop, count):
                     server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
+class Connected(asyncio.Protocol):
+    """The end of a connection that is made."""
+
+    def __init__(self):
+        self.extra = SENTINEL
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+
+def no_protocol():
+    """A protocol factory that fails."""
+    raise ValueError(SENTINEL)
+
+
+def reset_accepted(listener):
+    """End what waits at the listener without a connection that stays in TIME_WAIT."""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            with listener.accept()[0] as server:
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+@scenario
+async def connections(loop, count):
+    """Made, refused, cancelled after each turn, and without a protocol."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as closed:
+        listener.setblocking(False)
+        closed.bind(("127.0.0.1", 0))
+        for number in range(count // 40):
+            address = listener.getsockname()
+            transport, _ = await loop.create_connection(Connected, *address)
+            transport.abort()
+            with contextlib.suppress(ConnectionRefusedError):
+                await loop.create_connection(Connected, *closed.getsockname())
+            with contextlib.suppress(ValueError):
+                await loop.create_connection(no_protocol, *address)
+            connecting = loop.create_task(loop.create_connection(Connected, *address))
+            for _ in range(number % 6):
+                await asyncio.sleep(0)
+            if not connecting.cancel():
+                connecting.result()[0].abort()
+            await asyncio.wait([connecting])
+            reset_accepted(listener)
+            await asyncio.sleep(0)
+
+
 class Answers(asyncio.DatagramProtocol):
     """Sends every datagram back, or sets `self.answer`."""
 
