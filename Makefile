@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts lint fmt check build bench bench-net clean FORCE
+.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress lint fmt check build bench bench-net clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -82,6 +82,9 @@ test-uvloop: build $(venv)/.group-uvloop-tests ## run uvloop's own tests on Ferr
 # They compare times and the order of timers a millisecond apart: nothing else may run meanwhile.
 test-programs: build $(venv)/.group-test $(venv)/.group-programs ## compare the reference programs with stock
 	$(bin)/python -m pytest -rs $(reference)
+
+stress: build $(venv)/.group-test ## run tests/stress in its long form, some minutes; ARGS='-k churn' narrows
+	FERRIO_STRESS=long $(bin)/python -m pytest tests/stress $(ARGS)
 
 programs-hosts: build $(venv)/.group-programs ## compare all reference programs with stock; as root, for their web
 	@test -d $(programs) || { echo "The reference programs are missing: $(programs) is not there"; exit 1; }
