@@ -21,6 +21,7 @@ async def running_loop() -> asyncio.AbstractEventLoop:
 def restored_policy():
     before = asyncio.events._event_loop_policy
     yield
+    ferrio.uninstall()
     asyncio.events._event_loop_policy = before
 
 

@@ -277,6 +277,9 @@ OUT_OF_DESCRIPTORS = """
         await asyncio.sleep(0.05)
         early = made.done()
         waited = await made - start
+        # Each attempt to accept was reported, and each report begins to serve again.
+        while any(not handle.cancelled() for handle in loop._scheduled):
+            await asyncio.sleep(0)
         client.close()
         server.close()
         await asyncio.sleep(0.01)
@@ -287,6 +290,19 @@ OUT_OF_DESCRIPTORS = """
     loop.close()
     print(json.dumps([seen, early, waited]))
 """
+
+
+def test_serving_on_a_closed_socket_is_an_error(loop_factory):
+    async def main():
+        loop = asyncio.get_running_loop()
+        listener = socket.socket()
+        listener.setblocking(False)
+        listener.close()
+        with pytest.raises(ValueError, match="^Invalid file descriptor: -1$"):
+            loop._start_serving(asyncio.Protocol, listener, None, None, 100)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
 
 
 def test_accept_without_descriptors_reports_and_waits_a_second(run_python, tmp_path):

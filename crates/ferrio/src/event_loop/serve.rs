@@ -6,7 +6,6 @@ use std::os::fd::RawFd;
 
 use ferrio_capi::runtime;
 use ferrio_core::stream_socket;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit, intern};
@@ -62,8 +61,7 @@ pub fn start<'py>(
         return inherited(slf)?.call_method(name, args.clone(), keywords).map(drop);
     };
     slf.get().check_closed()?;
-    let fd = runtime::borrow_fd(listener.fd)
-        .ok_or_else(|| PyRuntimeError::new_err("the socket is closed"))?;
+    let fd = runtime::borrow_fd(listener.fd).ok_or_else(|| errors::bad_descriptor(py))?;
     let listener = Bound::new(py, listener)?;
     watch_act(slf, Direction::Read, fd, listener.as_any(), &ACCEPT).map(drop)
 }
@@ -85,6 +83,10 @@ fn listener<'py>(
     }
     let number = |name: &str| sock.getattr(name)?.extract::<u16>();
     let fd = sock.call_method0(intern!(py, "fileno"))?.extract()?;
+    if runtime::borrow_fd(fd).is_none() {
+        // A socket that is closed: stock words the error.
+        return Ok(None);
+    }
     let bound = match runtime::borrow_fd(fd) {
         Some(fd) if stream_socket::names_its_connections(fd) => {
             Some(sock.call_method0(intern!(py, "getsockname"))?.unbind())
@@ -125,8 +127,7 @@ fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
         let name = intern!(py, "_accept_connection");
         return event_loop.call_method1(name, this.arguments.bind(py).clone()).map(drop);
     }
-    let fd = runtime::borrow_fd(this.fd)
-        .ok_or_else(|| PyRuntimeError::new_err("the socket is closed"))?;
+    let fd = runtime::borrow_fd(this.fd).ok_or_else(|| errors::bad_descriptor(py))?;
     // Since 3.14 one more than the backlog.
     for _ in 0..this.backlog + usize::from(cfg!(Py_3_14)) {
         let (connection, peer) = match stream_socket::accept(fd) {
