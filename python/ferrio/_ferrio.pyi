@@ -5,6 +5,8 @@ import asyncio
 import sys
 from _socket import _Address, _RetAddress
 from asyncio import _CoroutineLike
+from asyncio.tasks import ensure_future, gather, wait_for
+from asyncio.timeouts import timeout, timeout_at
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context
@@ -31,10 +33,17 @@ __all__ = [
     "Lock",
     "Semaphore",
     "Task",
+    "TaskGroup",
+    "Timeout",
     "TimerHandle",
     "_remember_connect_parts",
     "build_info",
+    "ensure_future",
+    "gather",
     "sleep",
+    "timeout",
+    "timeout_at",
+    "wait_for",
 ]
 
 def _remember_connect_parts(cls: type, base: type, /) -> None: ...
@@ -61,6 +70,16 @@ class TimerHandle(asyncio.TimerHandle): ...
 @disjoint_base
 class Lock(asyncio.Lock):
     _ferrio_replaces: type[asyncio.Lock]
+
+@disjoint_base
+class TaskGroup(asyncio.TaskGroup):
+    _ferrio_replaces: type[asyncio.TaskGroup]
+    # asyncio's own has it from 3.15 on.
+    def cancel(self) -> None: ...
+
+@final
+class Timeout(asyncio.Timeout):  # type: ignore[misc]  # called final, as asyncio's own is
+    _ferrio_replaces: type[asyncio.Timeout]
 
 @disjoint_base
 class BoundedSemaphore(asyncio.BoundedSemaphore):

@@ -17,8 +17,17 @@ CLASSES: tuple[Any, ...] = (
     _ferrio.Event,
     _ferrio.Semaphore,
     _ferrio.BoundedSemaphore,
+    _ferrio.TaskGroup,
+    _ferrio.Timeout,
 )
-FUNCTIONS: tuple[Any, ...] = (_ferrio.sleep,)
+FUNCTIONS: tuple[Any, ...] = (
+    _ferrio.sleep,
+    _ferrio.ensure_future,
+    _ferrio.gather,
+    _ferrio.timeout,
+    _ferrio.timeout_at,
+    _ferrio.wait_for,
+)
 
 _replaced: list[tuple[ModuleType, str, Any, Any]] = []
 

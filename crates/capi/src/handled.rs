@@ -17,6 +17,24 @@ pub fn while_handling<R>(exception: &Bound<'_, PyAny>, body: impl FnOnce() -> R)
     result
 }
 
+/// The error of `raise error from cause`.
+#[must_use]
+pub fn raise_from(error: &Bound<'_, PyAny>, cause: &Bound<'_, PyAny>) -> PyErr {
+    let py = error.py();
+    let cause = if cause.is_none() { std::ptr::null_mut() } else { cause.clone().into_ptr() };
+    // SAFETY: a live exception; the reference to the cause, an exception or null for None, is given away.
+    unsafe { ffi::PyException_SetCause(error.as_ptr(), cause) };
+    raise(py, error)
+}
+
+/// The error of `raise error`: what is being handled becomes its `__context__`.
+#[must_use]
+pub fn raise(py: Python<'_>, error: &Bound<'_, PyAny>) -> PyErr {
+    // SAFETY: attached; a live exception and its class.
+    unsafe { ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr()) };
+    PyErr::fetch(py)
+}
+
 /// Puts the outer exception back on drop, also when `body` panics.
 struct Restore<'py> {
     py: Python<'py>,

@@ -1,7 +1,8 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
-//! to high: names, errors, handles, loop_state, futures, tasks, coroutine, locks, transports, dns,
-//! event_loop; each uses lower ones only.
+//! to high: names, errors, handles, loop_state, futures, tasks, coroutine, locks, combinators,
+//! transports, dns, event_loop; each uses lower ones only.
 
+mod combinators;
 mod coroutine;
 mod deque;
 mod dns;
@@ -87,6 +88,7 @@ mod _ferrio {
         module.add("Future", crate::futures::Future::type_object(py))?;
         module.add("sleep", crate::tasks::sleep::function(py)?)?;
         crate::locks::create(module)?;
+        crate::combinators::create(module)?;
         module.add("Task", crate::tasks::Task::type_object(py))
     }
 }

@@ -98,6 +98,8 @@ pub struct EventLoop {
     pub time_overridden: AtomicBool,
     /// The same for `create_future`, which `run_in_executor` must then call.
     pub create_future_overridden: AtomicBool,
+    /// The same for `create_task`, which `gather` and its relatives must then call.
+    pub create_task_overridden: AtomicBool,
     /// The same for `call_soon_threadsafe`, which must then bring the outcome of that.
     pub threadsafe_overridden: AtomicBool,
     /// The same for one of the methods by which `sock_recv` and its relatives wait: `_add_reader` and its
@@ -158,6 +160,7 @@ impl EventLoop {
             run_once_overridden: AtomicBool::new(false),
             time_overridden: AtomicBool::new(false),
             create_future_overridden: AtomicBool::new(false),
+            create_task_overridden: AtomicBool::new(false),
             threadsafe_overridden: AtomicBool::new(false),
             sock_waits_overridden: AtomicBool::new(false),
             connect_overridden: AtomicBool::new(false),
@@ -218,6 +221,15 @@ impl EventLoop {
             || get(&self.time_overridden))
     }
 
+    /// Whether tasks may be made past `create_task`: nobody replaced it, there is no task factory, the
+    /// loop is open, and debug mode looks at nothing.
+    #[inline]
+    pub fn makes_tasks(&self, py: Python<'_>) -> bool {
+        self.takes_items()
+            && !get(&self.create_task_overridden)
+            && self.task_factory.borrow_mut(py).is_none()
+    }
+
     /// # Errors
     /// RuntimeError when the loop is closed.
     #[inline]
@@ -257,12 +269,12 @@ impl EventLoop {
         self.timers.borrow_mut(py).push(when, payload)
     }
 
-    /// Takes a timer out of the heap before its time.
+    /// Takes a timer out of the heap before its time; whether it was still there.
     #[inline]
-    pub fn cancel_timer<T>(&self, key: TimerKey, payload: &Bound<'_, T>) {
+    pub fn cancel_timer<T>(&self, key: TimerKey, payload: &Bound<'_, T>) -> bool {
         let is_it = |held: &Ref| held.as_ptr() == payload.as_ptr();
         let cancelled = self.timers.borrow_mut(payload.py()).cancel(key, is_it);
-        drop(cancelled);
+        cancelled.is_some()
     }
 }
 

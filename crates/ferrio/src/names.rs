@@ -117,6 +117,18 @@ imported! {
     SEMAPHORE = "asyncio.locks"."Semaphore";
     BOUNDED_SEMAPHORE = "asyncio.locks"."BoundedSemaphore";
     SLEEP = "asyncio.tasks"."sleep";
+    TASK_GROUP = "asyncio.taskgroups"."TaskGroup";
+    TIMEOUT = "asyncio.timeouts"."Timeout";
+    TIMEOUT_STATE = "asyncio.timeouts"."_State";
+    TIMEOUT_FUNCTION = "asyncio.timeouts"."timeout";
+    TIMEOUT_AT = "asyncio.timeouts"."timeout_at";
+    WAIT_FOR = "asyncio.tasks"."wait_for";
+    GATHER = "asyncio.tasks"."gather";
+    ENSURE_FUTURE = "asyncio.tasks"."ensure_future";
+    FUNCTION_TYPE = "types"."FunctionType";
+    CELL_TYPE = "types"."CellType";
+    #[cfg(Py_3_14)]
+    CURRENT_TASK = "_asyncio"."current_task";
 }
 
 /// A module of asyncio, for names that programs and tests replace in it: looked up at each use.

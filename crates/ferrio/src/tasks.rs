@@ -3,6 +3,7 @@
 pub mod current;
 #[cfg(Py_3_12)]
 pub mod eager;
+pub mod gathering;
 pub mod methods;
 pub mod mirror;
 pub mod name;

@@ -9,6 +9,7 @@ use pyo3::{PyTypeInfo, intern};
 
 use super::lifecycle::inherited;
 use super::{call, run};
+use crate::combinators::timeout;
 #[cfg(Py_3_14)]
 use crate::handles::thread_safe::ThreadSafeHandle;
 use crate::handles::{self, Handle, Parts, Timed, TimerHandle};
@@ -154,6 +155,9 @@ pub fn handle_of<'py>(slf: &Bound<'py, EventLoop>, item: Item) -> PyResult<Bound
         Item::Handle(handle) => return Ok(handle.into_bound(py)),
         Item::Due(timer) => {
             let timer = timer.into_bound(py);
+            if let Some(timeout) = timeout::as_timeout(&timer) {
+                return handle_of_timeout(slf, timeout);
+            }
             if sleep::as_sleep(&timer).is_none() {
                 if let Some(handle) = handles::as_timer_handle(&timer) {
                     handle.leave_heap();
@@ -185,6 +189,24 @@ pub fn handle_of<'py>(slf: &Bound<'py, EventLoop>, item: Item) -> PyResult<Bound
     Ok(handles::new_handle(py, parts)?.into_any())
 }
 
+/// The handle of a timeout that is due: one that was cancelled, where the timeout was.
+fn handle_of_timeout<'py>(
+    slf: &Bound<'py, EventLoop>,
+    timeout: &Bound<'py, timeout::Timeout>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = slf.py();
+    let context = timeout::take_due(timeout);
+    let cancelled = context.is_none();
+    let callback = timeout.as_any().getattr(intern!(py, "_on_timeout"))?;
+    let args = PyTuple::empty(py);
+    let parts = Parts { callback: &callback, args, event_loop: slf.as_any(), context };
+    let handle = handles::new_handle(py, parts)?.into_any();
+    if cancelled {
+        handle.call_method0(intern!(py, "cancel"))?;
+    }
+    Ok(handle)
+}
+
 type StepParts<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>, Bound<'py, PyAny>);
 
 fn step_parts<'py>(
@@ -213,8 +235,11 @@ pub fn ready_handles<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, Py
 /// have none.
 pub fn scheduled_handles<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, PyList>> {
     let py = slf.py();
-    let mut timers: Vec<Bound<'py, PyAny>> =
-        slf.get().timers.borrow_mut(py).iter().map(|(_, timer)| timer.bind(py)).collect();
+    let all = || -> Vec<Bound<'py, PyAny>> {
+        slf.get().timers.borrow_mut(py).iter().map(|(_, timer)| timer.bind(py)).collect()
+    };
+    all().iter().filter_map(timeout::as_timeout).try_for_each(timeout::show_handle)?;
+    let mut timers = all();
     timers.retain(|timer| sleep::as_sleep(timer).is_none());
     let when = |timer: &Bound<'py, PyAny>| handles::as_timer_handle(timer).map_or(0.0, Timed::when);
     timers.sort_by(|one, other| when(one).total_cmp(&when(other)));

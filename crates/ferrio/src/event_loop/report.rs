@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::{call, debug};
+use crate::combinators::timeout::Timeout;
 use crate::loop_state::{Act, EventLoop, Item};
 use crate::tasks::Task;
 use crate::{errors, names};
@@ -78,6 +79,23 @@ pub fn report_callback<'py>(
     let args = PyTuple::new(py, [future])?;
     let handle = call::make_handle(slf, callback, args.clone(), Some(context))?;
     report(slf, error, handle.as_any(), Some((callback, args.as_any())))
+}
+
+#[cold]
+pub fn report_timeout<'py>(
+    slf: &Bound<'py, EventLoop>,
+    error: PyErr,
+    timeout: &Bound<'py, Timeout>,
+    context: Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = slf.py();
+    if errors::leaves_the_loop(py, &error) {
+        return Err(error);
+    }
+    let callback = timeout.as_any().getattr(intern!(py, "_on_timeout"))?;
+    let args = PyTuple::empty(py);
+    let handle = call::make_handle(slf, &callback, args.clone(), Some(context))?;
+    report(slf, error, handle.as_any(), Some((&callback, args.as_any())))
 }
 
 #[cold]

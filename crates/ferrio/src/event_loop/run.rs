@@ -11,8 +11,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::report::{report, report_act, report_callback, report_handle, report_step};
+use super::report::{
+    report, report_act, report_callback, report_handle, report_step, report_timeout,
+};
 use super::{call, debug, fd, overrides};
+use crate::combinators::callback;
+use crate::combinators::timeout;
 use crate::errors;
 use crate::futures::{AsFuture, methods as futures};
 use crate::handles::{self, AnyHandle, Timed};
@@ -233,9 +237,9 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
             current::settle(slf)?;
             let (callback, future) = (callback.into_bound(py), future.into_bound(py));
             let context = context.into_bound(py);
-            let called = context::run_in(&context, || capi_call::call_one(&callback, &future));
+            let called = context::run_in(&context, || call_back(&callback, &future));
             match called.and_then(|result| result) {
-                Ok(_) => Ok(()),
+                Ok(()) => Ok(()),
                 Err(error) => report_callback(slf, error, &callback, &future, context),
             }
         }
@@ -252,11 +256,28 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
     }
 }
 
+/// `callback(future)`.
+#[inline]
+fn call_back<'py>(callback: &Bound<'py, PyAny>, future: &Bound<'py, PyAny>) -> PyResult<()> {
+    match callback::as_callback(callback) {
+        Some(native) => callback::run(native, future),
+        None => capi_call::call_one(callback, future).map(drop),
+    }
+}
+
 /// Runs what the heap held: a TimerHandle or a native sleep.
 #[inline]
 fn run_timer<'py>(slf: &Bound<'py, EventLoop>, timer: &Bound<'py, PyAny>) -> PyResult<()> {
     if sleep::as_sleep(timer).is_some() {
         return sleep::awaken(timer).or_else(|error| report(slf, error, timer, None));
+    }
+    if let Some(timeout) = timeout::as_timeout(timer) {
+        current::settle(slf)?;
+        let Some(context) = timeout::take_due(timeout) else { return Ok(()) };
+        let called = context::run_in(&context, || timeout::expire(timeout));
+        return called
+            .and_then(|result| result)
+            .or_else(|error| report_timeout(slf, error, timeout, context));
     }
     if let Some(handle) = handles::as_timer_handle(timer) {
         handle.leave_heap();

@@ -140,13 +140,21 @@ pub fn exception<'py, C: FutureClass>(
     }
 }
 
-fn set_result<'py>(this: &Bound<'py, Future>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+/// `set_result(result)`.
+pub fn set_result<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    arguments: Arguments<'_, 'py>,
+) -> Object<'py> {
     let value = arguments.only("set_result")?;
     this.as_future().set_result(value.clone())?;
     Ok(none(this.py()))
 }
 
-fn set_exception<'py>(this: &Bound<'py, Future>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+/// `set_exception(exception)`.
+pub fn set_exception<'py, C: FutureClass>(
+    this: &Bound<'py, C>,
+    arguments: Arguments<'_, 'py>,
+) -> Object<'py> {
     let value = arguments.only("set_exception")?;
     this.as_future().set_exception(value)?;
     Ok(none(this.py()))
@@ -232,7 +240,8 @@ fn make_cancelled_error<'py, C: FutureClass>(
     this.as_future().state.make_cancelled_error(this.py())
 }
 
-fn repr<'py>(this: &Bound<'py, Future>) -> Object<'py> {
+/// The repr of a future that is no task.
+pub fn repr<'py, C: FutureClass>(this: &Bound<'py, C>) -> Object<'py> {
     this.as_future().state.ensure_alive()?;
     names::FUTURE_REPR.get(this.py())?.call1((this.as_any(),))
 }
@@ -295,28 +304,33 @@ pub fn members<C: FutureClass>() -> Members {
         .unary_slot::<C, _>(ffi::Py_am_await, iterator::new::<C>)
 }
 
+/// Adds what a future has whose outcome anybody sets.
+pub fn settable<C: FutureClass>(members: Members) -> Members {
+    members
+        .keywords::<C, _>(
+            c"set_result",
+            set_result::<C>,
+            c"Mark the future done and set its result.",
+        )
+        .keywords::<C, _>(
+            c"set_exception",
+            set_exception::<C>,
+            c"Mark the future done and set an exception.",
+        )
+        .unary_slot::<C, _>(ffi::Py_tp_repr, repr::<C>)
+        .finalize::<C, _>(finalize::<C>)
+}
+
 /// Makes the types of this folder.
 pub fn create(py: Python<'_>) -> PyResult<()> {
     iterator::create(py)?;
-    let members = members::<Future>()
+    let members = settable::<Future>(members::<Future>())
         .init::<Future, _>(init)
-        .keywords::<Future, _>(
-            c"set_result",
-            set_result,
-            c"Mark the future done and set its result.",
-        )
-        .keywords::<Future, _>(
-            c"set_exception",
-            set_exception,
-            c"Mark the future done and set an exception.",
-        )
         .keywords::<Future, _>(
             c"cancel",
             cancel,
             c"Cancel the future and schedule its callbacks; False when it is already done.",
         )
-        .unary_slot::<Future, _>(ffi::Py_tp_repr, repr)
-        .finalize::<Future, _>(finalize::<Future>)
         .doc(c"A result that will be there later; see asyncio.Future.");
     let base = names::STOCK_FUTURE.class(py)?;
     FUTURE.create(py, c"ferrio.Future", base, members.into_slots())

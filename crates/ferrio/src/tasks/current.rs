@@ -54,6 +54,15 @@ pub fn leave(
     }
 }
 
+/// The task of the loop that executes a step, for code that runs in one.
+///
+/// # Errors
+/// What the table of the running Python raises.
+#[inline]
+pub fn task_of<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    table::get(event_loop)
+}
+
 /// Takes a lingering task out of the table.
 #[inline]
 pub fn settle(event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
@@ -95,6 +104,12 @@ mod table {
     }
 
     #[inline]
+    pub(super) fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let task = dict::get_item(CURRENT_TASKS.get(event_loop.py())?, event_loop)?;
+        Ok(task.filter(|task| !task.is_none()))
+    }
+
+    #[inline]
     pub(super) fn set(event_loop: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> PyResult<()> {
         dict::set_item(CURRENT_TASKS.get(event_loop.py())?, event_loop, task)
     }
@@ -126,6 +141,12 @@ mod table {
         }
         swap.call1((event_loop, &other))?;
         Ok(Some(other))
+    }
+
+    #[inline]
+    pub(super) fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let task = names::CURRENT_TASK.get(event_loop.py())?.call1((event_loop,))?;
+        Ok(Some(task).filter(|task| !task.is_none()))
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
 use super::task::{self, Parts, Task};
-use super::{name, registry, wrapper};
+use super::{gathering, name, registry, wrapper};
 use crate::futures::{AsFuture, attributes, callbacks, methods as future_methods};
 use crate::names::{self, boolean, none};
 
@@ -82,8 +82,11 @@ pub fn cancel_awaited<'py>(
     if let Some(task) = task::as_exact(awaited) {
         return cancel_task(task, message);
     }
-    if let Some(future) = wrapper::exact_future(awaited) {
-        return future.cancel(message);
+    if let Some(future) = future_methods::as_exact(awaited) {
+        return future.as_future().cancel(message);
+    }
+    if let Some(gathering) = gathering::as_exact(awaited) {
+        return gathering::cancel_children(gathering, message);
     }
     let py = awaited.py();
     let keywords = PyDict::new(py);
@@ -96,6 +99,12 @@ fn cancelling<'py>(this: &Bound<'py, Task>) -> Object<'py> {
 }
 
 fn uncancel<'py>(this: &Bound<'py, Task>) -> Object<'py> {
+    uncancel_task(this);
+    cancelling(this)
+}
+
+/// Takes one request to cancel back; how many are left. CPython: _asyncio_Task_uncancel_impl
+pub fn uncancel_task(this: &Bound<'_, Task>) -> u32 {
     let requests = &this.state().cancel_requests;
     if requests.get() > 0 {
         requests.set(requests.get() - 1);
@@ -103,7 +112,7 @@ fn uncancel<'py>(this: &Bound<'py, Task>) -> Object<'py> {
             this.as_future().state.must_cancel.set(false);
         }
     }
-    cancelling(this)
+    requests.get()
 }
 
 fn get_coro<'py>(this: &Bound<'py, Task>) -> Object<'py> {

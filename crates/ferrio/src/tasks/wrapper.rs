@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
+use super::gathering;
 use super::step::{self, Resume};
 use super::task::{self, Task};
 use crate::futures::{AsFuture, future, methods};
@@ -95,13 +96,16 @@ fn wake<'py>(task: &Bound<'py, PyAny>, done: &Bound<'py, PyAny>) -> PyResult<Bou
     Ok(names::none(py))
 }
 
-/// `object` as a Future or Task of exactly our classes.
+/// `object` as a Future, Task or GatheringFuture of exactly our classes.
 #[inline]
 pub fn exact_future<'a, 'py>(
     object: &'a Bound<'py, PyAny>,
 ) -> Option<future::NativeFuture<'a, 'py>> {
-    match methods::as_exact(object) {
-        Some(future) => Some(future.as_future()),
-        None => task::as_exact(object).map(AsFuture::as_future),
+    if let Some(future) = methods::as_exact(object) {
+        return Some(future.as_future());
+    }
+    match task::as_exact(object) {
+        Some(task) => Some(task.as_future()),
+        None => gathering::as_exact(object).map(AsFuture::as_future),
     }
 }

@@ -1,0 +1,47 @@
+//! What combinators ask of the running loop and of its task, which may be one of ours or any other.
+
+use ferrio_capi::StateOf;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::names;
+use crate::tasks::{methods, task};
+
+/// `asyncio.get_running_loop()`.
+///
+/// # Errors
+/// RuntimeError when none runs.
+#[inline]
+pub fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let running = names::GET_RUNNING_LOOP.get(py)?.call0()?;
+    if running.is_none() {
+        return Err(PyRuntimeError::new_err("no running event loop"));
+    }
+    Ok(running)
+}
+
+/// `task.cancelling()`.
+#[inline]
+pub fn cancelling(object: &Bound<'_, PyAny>) -> PyResult<i64> {
+    match task::as_exact(object) {
+        Some(task) => Ok(task.state().cancel_requests.get().into()),
+        None => object.call_method0(intern!(object.py(), "cancelling"))?.extract(),
+    }
+}
+
+/// `task.uncancel()`.
+pub fn uncancel(object: &Bound<'_, PyAny>) -> PyResult<i64> {
+    match task::as_exact(object) {
+        Some(task) => Ok(methods::uncancel_task(task).into()),
+        None => object.call_method0(intern!(object.py(), "uncancel"))?.extract(),
+    }
+}
+
+/// `task.cancel()`.
+pub fn cancel(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    match task::as_exact(object) {
+        Some(_) => methods::cancel_awaited(object, None).map(drop),
+        None => object.call_method0(intern!(object.py(), "cancel")).map(drop),
+    }
+}
