@@ -6,6 +6,7 @@ the objects the loop hands out. Each follows the asyncio page of the same name.
 
 from ferrio._ferrio import (
     BoundedSemaphore,
+    Condition,
     Event,
     Future,
     Handle,
@@ -28,6 +29,7 @@ from ferrio._loop import EventLoop, new_event_loop
 
 __all__ = [
     "BoundedSemaphore",
+    "Condition",
     "Event",
     "EventLoop",
     "EventLoopPolicy",

@@ -25,6 +25,7 @@ _HandlePair: TypeAlias = tuple[asyncio.Handle | None, asyncio.Handle | None]
 
 __all__ = [
     "BoundedSemaphore",
+    "Condition",
     "EpollSelector",
     "Event",
     "EventLoop",
@@ -70,6 +71,10 @@ class TimerHandle(asyncio.TimerHandle): ...
 @disjoint_base
 class Lock(asyncio.Lock):
     _ferrio_replaces: type[asyncio.Lock]
+
+@disjoint_base
+class Condition(asyncio.Condition):
+    _ferrio_replaces: type[asyncio.Condition]
 
 @disjoint_base
 class TaskGroup(asyncio.TaskGroup):

@@ -15,6 +15,7 @@ from ferrio import _ferrio
 CLASSES: tuple[Any, ...] = (
     _ferrio.Lock,
     _ferrio.Event,
+    _ferrio.Condition,
     _ferrio.Semaphore,
     _ferrio.BoundedSemaphore,
     _ferrio.TaskGroup,

@@ -72,6 +72,22 @@ pub fn class_version_of(object: &Bound<'_, PyAny>) -> u32 {
     unsafe { (*ffi::Py_TYPE(object.as_ptr())).tp_version_tag }
 }
 
+/// The `__dict__` of an instance whose class keeps it in a field, if there is one yet.
+#[inline]
+#[must_use]
+pub fn of_instance<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: reads the type of a live object; a positive offset names a field of it that holds the
+    // dict or null.
+    unsafe {
+        let offset = (*ffi::Py_TYPE(object.as_ptr())).tp_dictoffset;
+        if offset <= 0 {
+            return None;
+        }
+        let field = object.as_ptr().byte_offset(offset);
+        Bound::from_borrowed_ptr_or_opt(object.py(), *field.cast::<*mut ffi::PyObject>())
+    }
+}
+
 /// Reports an instance's `__dict__` to the collector.
 ///
 /// # Safety

@@ -1,6 +1,7 @@
 //! `Lock` and its relatives: what asyncio's module `locks` holds.
 
 mod bounded_semaphore;
+mod condition;
 mod context;
 mod count;
 mod event;
@@ -13,6 +14,7 @@ use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
 use bounded_semaphore::BoundedSemaphore;
+use condition::Condition;
 use event::Event;
 use lock::Lock;
 use semaphore::Semaphore;
@@ -22,10 +24,12 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     lock::create(py)?;
     event::create(py)?;
+    condition::create(py)?;
     semaphore::create(py)?;
     bounded_semaphore::create(py)?;
     module.add("Lock", Lock::type_object(py))?;
     module.add("Event", Event::type_object(py))?;
+    module.add("Condition", Condition::type_object(py))?;
     module.add("Semaphore", Semaphore::type_object(py))?;
     module.add("BoundedSemaphore", BoundedSemaphore::type_object(py))
 }

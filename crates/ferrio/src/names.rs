@@ -115,6 +115,7 @@ imported! {
     WARN_UNAWAITED_COROUTINE = "warnings"."_warn_unawaited_coroutine";
     EVENT = "asyncio.locks"."Event";
     SEMAPHORE = "asyncio.locks"."Semaphore";
+    CONDITION = "asyncio.locks"."Condition";
     BOUNDED_SEMAPHORE = "asyncio.locks"."BoundedSemaphore";
     SLEEP = "asyncio.tasks"."sleep";
     TASK_GROUP = "asyncio.taskgroups"."TaskGroup";

@@ -106,8 +106,16 @@ static EXIT: Signature<3> = Signature {
     required: 3,
 };
 
+/// Checks the arguments of `__aexit__`.
+///
+/// # Errors
+/// TypeError in stock's words.
+pub fn check_exit(arguments: &Arguments<'_, '_>) -> PyResult<()> {
+    EXIT.parse(arguments).map(drop)
+}
+
 fn aexit<'py, C: Acquired>(this: &Bound<'py, C>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    EXIT.parse(&arguments)?;
+    check_exit(&arguments)?;
     coroutine::new(this, C::EXIT).map(Bound::into_any)
 }
 

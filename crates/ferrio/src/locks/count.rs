@@ -22,6 +22,18 @@ pub struct Count {
 impl Count {
     const LARGEST: i64 = 1 << 61;
 
+    /// A small number.
+    pub fn new(number: i64) -> Self {
+        Self { small: Cell::new(number), object: Slot::empty() }
+    }
+
+    /// The number that an object is.
+    pub fn of(value: &Bound<'_, PyAny>) -> Self {
+        let count = Self::new(0);
+        count.set(value);
+        count
+    }
+
     /// Stores an object.
     pub fn set(&self, value: &Bound<'_, PyAny>) {
         let small = value.cast_exact::<PyInt>().ok().and_then(|value| value.extract::<i64>().ok());

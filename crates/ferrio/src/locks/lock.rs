@@ -84,15 +84,35 @@ static ACQUIRE: Kind = Kind {
     resume: acquire_after_waiting,
 };
 
+/// `object` as a lock when it is exactly one.
+#[inline]
+pub fn as_exact<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Lock>> {
+    LOCK.cast_exact(object)
+}
+
+/// `locked()`.
+#[inline]
+pub fn is_locked(this: &Bound<'_, Lock>) -> bool {
+    this.state().locked.get()
+}
+
 fn begin_to_acquire<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
-    let py = this.py();
     let lock = coroutine::owner::<Lock>(this)?;
-    let state = lock.state();
-    if !state.locked.get() && state.waiters.all_cancelled(py)? {
-        state.locked.set(true);
-        return Ok(Progress::Return(boolean(py, true)));
+    if try_acquire(&lock)? {
+        return Ok(Progress::Return(boolean(this.py(), true)));
     }
     waiters::wait(this, &lock)
+}
+
+/// Acquires the lock if it is free and nobody comes first.
+#[inline]
+pub fn try_acquire(this: &Bound<'_, Lock>) -> PyResult<bool> {
+    let state = this.state();
+    let free = !state.locked.get() && state.waiters.all_cancelled(this.py())?;
+    if free {
+        state.locked.set(true);
+    }
+    Ok(free)
 }
 
 fn acquire_after_waiting<'py>(
