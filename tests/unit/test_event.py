@@ -65,6 +65,25 @@ def test_a_set_event_is_not_waited_for(run, event_class):
     assert run(main) is True
 
 
+def test_the_exception_that_ends_a_wait_is_fresh_each_time(event_class):
+    event = event_class()
+    event.set()
+    kept = []
+    for number in range(3):
+        with pytest.raises(StopIteration) as caught:
+            event.wait().__await__().__next__()
+        caught.value.note = number
+        kept.append(caught.value)
+    assert [(error.args, error.value) for error in kept] == [((True,), True)] * 3
+    assert [error.note for error in kept] == [0, 1, 2]
+    while kept:
+        kept.pop()
+        with pytest.raises(StopIteration) as caught:
+            event.wait().__await__().__next__()
+        assert not hasattr(caught.value, "note")
+        assert caught.value.__context__ is None
+
+
 def test_who_was_woken_goes_on_after_a_clear(run, event_class):
     async def main():
         event = event_class()

@@ -4,7 +4,9 @@
 use pyo3::exceptions::PyStopIteration;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBool, PyString};
+
+use crate::{GilCell, Ref};
 
 /// What a coroutine did when it was resumed.
 #[derive(Debug)]
@@ -86,20 +88,67 @@ pub fn is_generator(object: &Bound<'_, PyAny>) -> bool {
 #[inline]
 #[must_use]
 pub fn stop_iteration(value: Bound<'_, PyAny>) -> *mut ffi::PyObject {
-    if !value.is_none() {
-        // A tuple or an exception as the value of an error would be taken apart, so build the instance.
-        // SAFETY: attached; a live class and argument. The new instance, which is of that class, goes to
-        // the interpreter.
+    if value.is_none() {
+        return std::ptr::null_mut();
+    }
+    let made = match value.cast_exact::<PyBool>() {
+        Ok(value) => with_bool(value),
+        Err(_) => new_stop_iteration(&value),
+    };
+    if let Some(made) = made {
+        // SAFETY: attached; a live instance of StopIteration, which goes to the interpreter.
         unsafe {
-            let class = ffi::PyExc_StopIteration;
-            let made = ffi::PyObject_CallOneArg(class, value.as_ptr());
-            if !made.is_null() {
-                #[cfg(Py_3_12)]
-                ffi::PyErr_SetRaisedException(made);
-                #[cfg(not(Py_3_12))]
-                ffi::PyErr_Restore(ffi::Py_NewRef(class), made, std::ptr::null_mut());
+            #[cfg(Py_3_12)]
+            ffi::PyErr_SetRaisedException(made.into_ptr());
+            #[cfg(not(Py_3_12))]
+            {
+                let class = ffi::Py_NewRef(ffi::PyExc_StopIteration);
+                ffi::PyErr_Restore(class, made.into_ptr(), std::ptr::null_mut());
             }
         }
     }
     std::ptr::null_mut()
+}
+
+/// `StopIteration(value)`; None when that raised. A tuple or an exception as the value of an error would
+/// be taken apart, so the instance is built.
+fn new_stop_iteration<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    // SAFETY: attached; a live class and argument; a new reference or null with the error set.
+    unsafe {
+        let made = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, value.as_ptr());
+        Bound::from_owned_ptr_or_opt(value.py(), made)
+    }
+}
+
+/// The last `StopIteration(False)` and `StopIteration(True)`. `await` takes the value and drops the
+/// instance, which can then be used again.
+static KEPT: GilCell<[Option<Ref>; 2]> = GilCell::new([None, None]);
+
+#[inline]
+fn with_bool<'py>(value: &Bound<'py, PyBool>) -> Option<Bound<'py, PyAny>> {
+    let py = value.py();
+    let place = usize::from(value.is_true());
+    let last = KEPT.borrow_mut(py)[place].take().map(|kept| kept.into_bound(py));
+    let exception = match last {
+        Some(last) if is_as_new(&last) => last,
+        _ => new_stop_iteration(value.as_any())?,
+    };
+    let before = KEPT.borrow_mut(py)[place].replace(Ref::new(exception.clone()));
+    drop(before);
+    Some(exception)
+}
+
+/// Whether nobody else has the exception and nobody left anything in it.
+#[inline]
+fn is_as_new(exception: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a live StopIteration, which only this function's caller refers to if the count is 1.
+    unsafe {
+        let fields = &*exception.as_ptr().cast::<ffi::PyStopIterationObject>();
+        ffi::Py_REFCNT(exception.as_ptr()) == 1
+            && fields.traceback.is_null()
+            && fields.context.is_null()
+            && fields.cause.is_null()
+            && fields.dict.is_null()
+            && fields.notes.is_null()
+    }
 }
