@@ -5,6 +5,7 @@ the objects the loop hands out. Each follows the asyncio page of the same name.
 """
 
 from ferrio._ferrio import (
+    Barrier,
     BoundedSemaphore,
     Condition,
     Event,
@@ -28,6 +29,7 @@ from ferrio._install import EventLoopPolicy, Runner, install, run, uninstall
 from ferrio._loop import EventLoop, new_event_loop
 
 __all__ = [
+    "Barrier",
     "BoundedSemaphore",
     "Condition",
     "Event",

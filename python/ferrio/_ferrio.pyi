@@ -24,6 +24,7 @@ _Ts = TypeVarTuple("_Ts")
 _HandlePair: TypeAlias = tuple[asyncio.Handle | None, asyncio.Handle | None]
 
 __all__ = [
+    "Barrier",
     "BoundedSemaphore",
     "Condition",
     "EpollSelector",
@@ -71,6 +72,10 @@ class TimerHandle(asyncio.TimerHandle): ...
 @disjoint_base
 class Lock(asyncio.Lock):
     _ferrio_replaces: type[asyncio.Lock]
+
+@disjoint_base
+class Barrier(asyncio.Barrier):
+    _ferrio_replaces: type[asyncio.Barrier]
 
 @disjoint_base
 class Condition(asyncio.Condition):

@@ -18,6 +18,7 @@ CLASSES: tuple[Any, ...] = (
     _ferrio.Condition,
     _ferrio.Semaphore,
     _ferrio.BoundedSemaphore,
+    _ferrio.Barrier,
     _ferrio.TaskGroup,
     _ferrio.Timeout,
 )

@@ -1,5 +1,6 @@
 //! `Lock` and its relatives: what asyncio's module `locks` holds.
 
+mod barrier;
 mod bounded_semaphore;
 mod condition;
 mod context;
@@ -13,6 +14,7 @@ mod waiting;
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
+use barrier::Barrier;
 use bounded_semaphore::BoundedSemaphore;
 use condition::Condition;
 use event::Event;
@@ -25,11 +27,13 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     lock::create(py)?;
     event::create(py)?;
     condition::create(py)?;
+    barrier::create(py)?;
     semaphore::create(py)?;
     bounded_semaphore::create(py)?;
     module.add("Lock", Lock::type_object(py))?;
     module.add("Event", Event::type_object(py))?;
     module.add("Condition", Condition::type_object(py))?;
+    module.add("Barrier", Barrier::type_object(py))?;
     module.add("Semaphore", Semaphore::type_object(py))?;
     module.add("BoundedSemaphore", BoundedSemaphore::type_object(py))
 }

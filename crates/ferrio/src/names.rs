@@ -116,6 +116,9 @@ imported! {
     EVENT = "asyncio.locks"."Event";
     SEMAPHORE = "asyncio.locks"."Semaphore";
     CONDITION = "asyncio.locks"."Condition";
+    BARRIER = "asyncio.locks"."Barrier";
+    BARRIER_STATE = "asyncio.locks"."_BarrierState";
+    BROKEN_BARRIER_ERROR = "asyncio.exceptions"."BrokenBarrierError";
     BOUNDED_SEMAPHORE = "asyncio.locks"."BoundedSemaphore";
     SLEEP = "asyncio.tasks"."sleep";
     TASK_GROUP = "asyncio.taskgroups"."TaskGroup";
