@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import importlib
 import json
 import os
 import statistics
@@ -58,10 +59,37 @@ def timer(loop: asyncio.AbstractEventLoop, handles: Held, _: Held) -> None:
         handles[index] = loop.call_later(3600, _never_called)
 
 
+async def _hold(lock: asyncio.Lock) -> None:
+    async with lock:
+        raise AssertionError("nobody releases the lock")
+
+
+def task_at_lock(loop: asyncio.AbstractEventLoop, tasks: Held, _: Held) -> None:
+    lock = asyncio.Lock()
+    lock._locked = True  # type: ignore[attr-defined]
+    for index in range(len(tasks)):
+        tasks[index] = loop.create_task(_hold(lock))
+
+
+async def _wait_until_set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def task_at_event(loop: asyncio.AbstractEventLoop, tasks: Held, _: Held) -> None:
+    event = asyncio.Event()
+    for index in range(len(tasks)):
+        tasks[index] = loop.create_task(_wait_until_set(event))
+
+
+# What `ferrio.install()` replaces is measured under it.
+UNDER_INSTALL = {"task_at_lock", "task_at_event"}
+
 KINDS = {
     "task_and_future": (task_and_future, "task that waits for its future, together"),
     "task_in_asyncio_sleep": (task_in_asyncio_sleep, "task in asyncio.sleep"),
     "task_in_ferrio_sleep": (task_in_ferrio_sleep, "task in ferrio.sleep"),
+    "task_at_lock": (task_at_lock, "task that waits for a Lock, all for one"),
+    "task_at_event": (task_at_event, "task that waits for an Event, all for one"),
     "timer": (timer, "timer (call_later)"),
 }
 
@@ -86,6 +114,8 @@ async def bytes_each(kind: str, count: int) -> float:
 
 def measure_here(kind: str, loop_name: str, count: int) -> NoReturn:
     """Print the figure and leave at once: to cancel all these tasks would take seconds."""
+    if loop_name == FERRIO and kind in UNDER_INSTALL:
+        importlib.import_module(FERRIO).install()
     runner = asyncio.Runner(loop_factory=loop_factory(loop_name))
     print(runner.run(bytes_each(kind, count)), flush=True)
     os._exit(0)
@@ -105,6 +135,7 @@ def main() -> None:
     parser.add_argument("--loops", default=",".join(LOOP_NAMES))
     parser.add_argument("--count", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=1, help="the median of so many")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="only these, a comma between")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--here", nargs=2, metavar=("KIND", "LOOP"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -116,7 +147,7 @@ def main() -> None:
         print(f"{name} is left out: {reason}", file=sys.stderr)
         loops.remove(name)
     figures: dict[str, dict[str, float]] = {}
-    for kind in KINDS:
+    for kind in options.kinds.split(","):
         able = [loop for loop in loops if loop == FERRIO or kind != "task_in_ferrio_sleep"]
         figures[kind] = {loop: measure_in_process(kind, loop, options) for loop in able}
     print_table(figures, loops, options.count)
