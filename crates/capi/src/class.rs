@@ -138,12 +138,11 @@ impl<C: NativeClass> Class<C> {
     /// `object` came off the free list.
     unsafe fn revive(&self, object: *mut ffi::PyObject) -> *mut ffi::PyObject {
         let offset = self.state_offset.load(Ordering::Relaxed);
-        let size = self.size.load(Ordering::Relaxed);
-        // SAFETY: exact instances hold a State at the offset, and behind it at most a dict and a list of
-        // weak references; zero is the empty value of each. PyObject_Init restores the header (and the
+        // SAFETY: exact instances hold a State at the offset, whose empty value is zero; their dict and
+        // list of weak references were emptied by tp_dealloc. PyObject_Init restores the header (and the
         // type's reference); the GC head was left untracked.
         unsafe {
-            object.cast::<u8>().add(offset).write_bytes(0, size - offset);
+            object.cast::<u8>().add(offset).cast::<C::State>().write_bytes(0, 1);
             ffi::PyObject_Init(object, self.type_ptr());
             if C::TRACKED {
                 ffi::PyObject_GC_Track(object.cast());

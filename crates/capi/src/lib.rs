@@ -28,6 +28,8 @@ pub mod send;
 pub mod signature;
 pub mod slots;
 pub mod socket_object;
+#[cfg(not(Py_3_14))]
+pub mod special_method;
 pub mod trampoline;
 pub mod weak_list;
 

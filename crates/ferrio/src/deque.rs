@@ -92,6 +92,31 @@ impl Deque {
         Ok(())
     }
 
+    /// The first object that `wanted` is true of, found without a reference to any other. None when only
+    /// Python code could tell: `wanted`, which runs none, gave None, or the queue was shown.
+    #[inline]
+    pub fn first_where<'py>(
+        &self,
+        py: Python<'py>,
+        wanted: impl Fn(&Bound<'py, PyAny>) -> Option<bool>,
+    ) -> Option<Option<Bound<'py, PyAny>>> {
+        if self.shown.is_set() {
+            return None;
+        }
+        let items = self.items.take();
+        let mut found = Some(None);
+        for item in items.iter().flat_map(|items| items.0.iter()) {
+            let item = item.as_py().bind(py);
+            let verdict = wanted(item);
+            if verdict != Some(false) {
+                found = verdict.map(|_| Some(item.clone()));
+                break;
+            }
+        }
+        self.items.set(items);
+        found
+    }
+
     /// `append`.
     #[inline]
     pub fn push_back(&self, item: Bound<'_, PyAny>) -> PyResult<()> {

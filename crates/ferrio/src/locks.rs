@@ -24,6 +24,8 @@ use semaphore::Semaphore;
 /// Makes the types and adds them to the module.
 pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
+    #[cfg(not(Py_3_14))]
+    ferrio_capi::special_method::create(py)?;
     lock::create(py)?;
     event::create(py)?;
     condition::create(py)?;

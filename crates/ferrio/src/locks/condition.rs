@@ -226,6 +226,15 @@ fn aenter<'py>(this: &Bound<'py, Condition>) -> Object<'py> {
 
 fn aexit<'py>(this: &Bound<'py, Condition>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     context::check_exit(&arguments)?;
+    exit_any(this.as_any())
+}
+
+fn enter_any<'py>(this: &Bound<'py, PyAny>) -> Object<'py> {
+    aenter(this.cast::<Condition>()?)
+}
+
+fn exit_any<'py>(this: &Bound<'py, PyAny>) -> Object<'py> {
+    let this = this.cast::<Condition>()?;
     match native_lock(this) {
         Some(lock) => coroutine::new(&lock, Lock::EXIT),
         None => coroutine::new(this, &EXIT),
@@ -319,5 +328,6 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         members
     };
     let stock = names::CONDITION.class(py)?;
-    CONDITION.create_instead_of(py, c"asyncio.locks.Condition", stock, members.into_slots())
+    CONDITION.create_instead_of(py, c"asyncio.locks.Condition", stock, members.into_slots())?;
+    context::bind_cheaply::<Condition>(py, enter_any, exit_any)
 }

@@ -111,6 +111,9 @@ static EXIT: Signature<3> = Signature {
 /// # Errors
 /// TypeError in stock's words.
 pub fn check_exit(arguments: &Arguments<'_, '_>) -> PyResult<()> {
+    if arguments.positional_len() == 3 && arguments.names().is_none() {
+        return Ok(());
+    }
     EXIT.parse(arguments).map(drop)
 }
 
@@ -126,4 +129,34 @@ pub fn members<C: Acquired>(members: Members) -> Members {
         .noargs::<C, _>(c"release", release::<C>, c"Release it and wake who waits for that.")
         .noargs::<C, _>(c"__aenter__", aenter::<C>, c"Acquire.")
         .keywords::<C, _>(c"__aexit__", aexit::<C>, c"Release.")
+}
+
+/// `__aenter__` or `__aexit__` of an object of any class.
+type Special = for<'py> fn(&Bound<'py, PyAny>) -> Object<'py>;
+
+/// Has the interpreter bind `__aenter__` and `__aexit__` of the class without an allocation. From 3.14
+/// on it calls them without binding them.
+///
+/// # Errors
+/// MemoryError.
+#[cfg_attr(Py_3_14, expect(clippy::unnecessary_wraps))]
+pub fn bind_cheaply<C: Acquired>(py: Python<'_>, enter: Special, exit: Special) -> PyResult<()> {
+    #[cfg(not(Py_3_14))]
+    {
+        ferrio_capi::special_method::replace::<C>(py, c"__aenter__", 0, enter)?;
+        ferrio_capi::special_method::replace::<C>(py, c"__aexit__", 3, exit)?;
+    }
+    #[cfg(Py_3_14)]
+    let _ = (py, enter, exit);
+    Ok(())
+}
+
+/// `__aenter__` for [`bind_cheaply`].
+pub fn enter_any<'py, C: Acquired>(this: &Bound<'py, PyAny>) -> Object<'py> {
+    aenter(this.cast::<C>()?)
+}
+
+/// `__aexit__` for [`bind_cheaply`].
+pub fn exit_any<'py, C: Acquired>(this: &Bound<'py, PyAny>) -> Object<'py> {
+    coroutine::new(this.cast::<C>()?, C::EXIT).map(Bound::into_any)
 }

@@ -191,5 +191,6 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .unary_slot::<Lock, _>(ffi::Py_tp_repr, repr)
         .doc(c"A mutual exclusion lock for tasks; see asyncio.Lock.");
     let stock = names::LOCK.class(py)?;
-    LOCK.create_instead_of(py, c"asyncio.locks.Lock", stock, members.into_slots())
+    LOCK.create_instead_of(py, c"asyncio.locks.Lock", stock, members.into_slots())?;
+    context::bind_cheaply::<Lock>(py, context::enter_any::<Lock>, context::exit_any::<Lock>)
 }

@@ -132,18 +132,13 @@ fn wake_up_next(this: &Bound<'_, Semaphore>) -> PyResult<bool> {
 /// CPython: Semaphore._wake_up_next
 #[inline]
 fn wake_up_next_natively(this: &Bound<'_, Semaphore>) -> PyResult<bool> {
-    let py = this.py();
-    let mut woken = false;
-    this.state().waiters.queue.visit(py, |waiter| {
-        if waiting::is_done(waiter)? {
-            return Ok(true);
-        }
-        woken = true;
-        this.state().value.add(py, -1)?;
-        waiting::wake(waiter, boolean(py, true))?;
-        Ok(false)
-    })?;
-    Ok(woken)
+    let (py, state) = (this.py(), this.state());
+    let Some(waiter) = state.waiters.first_pending(py)? else {
+        return Ok(false);
+    };
+    state.value.add(py, -1)?;
+    waiting::wake(&waiter, boolean(py, true))?;
+    Ok(true)
 }
 
 static ACQUIRE: Kind = Kind {
@@ -260,5 +255,10 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .unary_slot::<Semaphore, _>(ffi::Py_tp_repr, repr)
         .doc(c"A counter that tasks wait for when it is 0; see asyncio.Semaphore.");
     let stock = names::SEMAPHORE.class(py)?;
-    SEMAPHORE.create_instead_of(py, c"asyncio.locks.Semaphore", stock, members.into_slots())
+    SEMAPHORE.create_instead_of(py, c"asyncio.locks.Semaphore", stock, members.into_slots())?;
+    context::bind_cheaply::<Semaphore>(
+        py,
+        context::enter_any::<Semaphore>,
+        context::exit_any::<Semaphore>,
+    )
 }

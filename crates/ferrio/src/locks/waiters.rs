@@ -14,6 +14,7 @@ use super::waiting;
 use crate::coroutine::{Coroutine, Progress, awaiting};
 use crate::deque::Deque;
 use crate::errors;
+use crate::futures::future::Status;
 use crate::names::boolean;
 
 /// The loop and the queue. All-zero is an object of no loop that nobody waits for.
@@ -54,6 +55,10 @@ impl Waiters {
     /// Whether each waiter was cancelled.
     #[inline]
     pub fn all_cancelled(&self, py: Python<'_>) -> PyResult<bool> {
+        let native = self.queue.first_where(py, |waiter| waiting::status(waiter).map(is_open));
+        if let Some(open) = native {
+            return Ok(open.is_none());
+        }
         let mut all = true;
         self.queue.visit(py, |waiter| {
             all = waiting::is_cancelled(waiter)?;
@@ -61,6 +66,33 @@ impl Waiters {
         })?;
         Ok(all)
     }
+
+    /// The first waiter that nobody woke or cancelled.
+    #[inline]
+    pub fn first_pending<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let native = self.queue.first_where(py, |waiter| waiting::status(waiter).map(is_pending));
+        if let Some(found) = native {
+            return Ok(found);
+        }
+        let mut found = None;
+        self.queue.visit(py, |waiter| {
+            if !waiting::is_done(waiter)? {
+                found = Some(waiter.clone());
+            }
+            Ok(found.is_none())
+        })?;
+        Ok(found)
+    }
+}
+
+#[inline]
+fn is_open(status: Status) -> bool {
+    status != Status::Cancelled
+}
+
+#[inline]
+fn is_pending(status: Status) -> bool {
+    status == Status::Pending
 }
 
 /// Queues a new future for the coroutine, a method of `this`, and awaits it.

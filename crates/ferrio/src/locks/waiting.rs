@@ -44,6 +44,12 @@ pub fn create_waiter<'py, T>(this: &Bound<'py, T>, bound: &Slot) -> PyResult<Bou
     }
 }
 
+/// Where a future of ours stands.
+#[inline]
+pub fn status(waiter: &Bound<'_, PyAny>) -> Option<Status> {
+    futures::as_exact(waiter).map(|future| future.as_future().state.status())
+}
+
 /// `waiter.done()`.
 #[inline]
 pub fn is_done(waiter: &Bound<'_, PyAny>) -> PyResult<bool> {
