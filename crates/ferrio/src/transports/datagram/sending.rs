@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
 
 use ferrio_capi::addresses;
+use ferrio_capi::audit;
 use ferrio_capi::buffer::Buffer;
 use ferrio_capi::call::call_method;
 use ferrio_capi::method::{Arguments, Object};
@@ -127,12 +128,17 @@ fn send_bytes<'py>(
 ) -> PyResult<Sent> {
     let py = this.py();
     let state = this.state();
-    let Some(fd) = state.descriptor(py) else { return Ok(Sent::NotOurs) };
     if is_connected(this)? {
-        return Ok(datagram_socket::send(fd, data).into());
+        let sent = state.descriptor(py).map(|fd| datagram_socket::send(fd, data));
+        return Ok(sent.map_or(Sent::NotOurs, Sent::from));
     }
     let Some(address) = address else { return Ok(Sent::NotOurs) };
-    Ok(send_to(state, fd, data, address).map_or(Sent::NotOurs, Sent::from))
+    if audit::audit_sendto(&state.sock.get_or_none(py), address).is_err() {
+        // The socket's method asks once more, and stock's function knows whom to tell.
+        return Ok(Sent::NotOurs);
+    }
+    let sent = state.descriptor(py).and_then(|fd| send_to(state, fd, data, address));
+    Ok(sent.map_or(Sent::NotOurs, Sent::from))
 }
 
 /// Whether `_extra['peername']` is true.
