@@ -49,10 +49,11 @@ def main() -> None:
     parser.add_argument("--core", type=int, help="the core to stay on")
     parser.add_argument("--budget", type=float, default=0.15, help="seconds of passes")
     parser.add_argument("--count", type=int, help="one pass of this many operations, nothing else")
+    parser.add_argument("--loop-alone", action="store_true", help="no ferrio.install()")
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
-    if options.loop == FERRIO:
+    if options.loop == FERRIO and not options.loop_alone:
         importlib.import_module(FERRIO).install()
     row = all_rows()[options.row]
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:

@@ -31,6 +31,8 @@ def main() -> int:
     results = Results(environment(options), rows, options.loops)
     if options.write_readme:
         refuse_a_partial_table(results)
+        if options.loop_alone:
+            sys.exit("The README's table is the one of ferrio.install().")
     for round_number in range(options.rounds):
         print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr, flush=True)
         run_round(results, round_number, options)
@@ -50,6 +52,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=0.15, help="seconds of each measurement")
     parser.add_argument("--clock", choices=["cpu", "wall"], default="cpu", help="what to show")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--loop-alone",
+        action="store_true",
+        help="Ferrio's loop, Task and Future under asyncio's own names, as without install()",
+    )
     parser.add_argument("--json", type=Path, help="write every measurement there")
     parser.add_argument("--write-readme", action="store_true", help="put the tables in README.md")
     parser.add_argument("--list", action="store_true", help="name the rows and stop")
@@ -76,6 +83,7 @@ def environment(options: argparse.Namespace) -> dict[str, Any]:
         "rounds": options.rounds,
         "budget_s": options.budget,
         "clock": options.clock,
+        "loop_alone": options.loop_alone,
     }
 
 
@@ -101,6 +109,7 @@ class MeasurementFailed(Exception):
 def run_process(row: Row, loop: str, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, str(HERE / "one_row.py"), loop, row.name]
     command += ["--core", str(options.core), "--budget", str(options.budget)]
+    command += ["--loop-alone"] * options.loop_alone
     try:
         done = subprocess.run(
             command,

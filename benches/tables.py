@@ -17,6 +17,7 @@ def heading(results: Results) -> str:
         f"{about['date']}: {about['python']} on {about['cpu']}, {about['cores']} cores, each "
         f"process pinned to core {about['core']}; {versions}; {about['rounds']} rounds, loops "
         f"interleaved; operations a second of {CLOCKS[about['clock']]}."
+        + (" Ferrio without install()." if about["loop_alone"] else "")
     )
 
 
