@@ -24,6 +24,7 @@ CLASSES: tuple[Any, ...] = (
 )
 FUNCTIONS: tuple[Any, ...] = (
     _ferrio.sleep,
+    _ferrio.as_completed,
     _ferrio.ensure_future,
     _ferrio.gather,
     _ferrio.timeout,

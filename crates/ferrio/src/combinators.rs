@@ -3,6 +3,7 @@
 //! Everything else goes to the interpreter's own functions, whole and before anything was done.
 
 mod any_task;
+pub mod as_completed;
 pub mod callback;
 pub mod ensure_future;
 pub mod gather;
@@ -20,10 +21,12 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     gathering::create(py)?;
     callback::create(py)?;
+    as_completed::create(py)?;
     task_group::create(py)?;
     timeout::create(py)?;
     module.add("TaskGroup", task_group::TaskGroup::type_object(py))?;
     module.add("Timeout", timeout::Timeout::type_object(py))?;
+    module.add("as_completed", as_completed::function(py)?)?;
     module.add("ensure_future", ensure_future::function(py)?)?;
     module.add("gather", gather::function(py)?)?;
     module.add("timeout", timeout::timeout_function(py)?)?;

@@ -126,6 +126,7 @@ imported! {
     TIMEOUT_STATE = "asyncio.timeouts"."_State";
     TIMEOUT_FUNCTION = "asyncio.timeouts"."timeout";
     TIMEOUT_AT = "asyncio.timeouts"."timeout_at";
+    AS_COMPLETED = "asyncio.tasks"."as_completed";
     WAIT_FOR = "asyncio.tasks"."wait_for";
     GATHER = "asyncio.tasks"."gather";
     ENSURE_FUTURE = "asyncio.tasks"."ensure_future";

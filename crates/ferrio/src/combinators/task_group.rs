@@ -22,7 +22,6 @@ use super::any_task;
 use super::callback::{self, Callback, Kind};
 use crate::errors;
 use crate::futures::future::Status;
-use crate::futures::methods as futures;
 use crate::tasks::wrapper;
 
 static TASK_GROUP: Class<TaskGroup> = Class::new();
@@ -284,17 +283,6 @@ fn cancel_tasks(this: &Bound<'_, TaskGroup>) -> PyResult<()> {
         }
     }
     Ok(())
-}
-
-/// `self._loop.create_future()`.
-fn create_future<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    use crate::loop_state::{as_native, get};
-    match as_native(event_loop) {
-        Some(native) if !get(&native.get().create_future_overridden) => {
-            futures::new(native).map(Bound::into_any)
-        }
-        _ => event_loop.call_method0(intern!(event_loop.py(), "create_future")),
-    }
 }
 
 /// Whether an error is a cancellation.

@@ -1,0 +1,208 @@
+"""`as_completed`, stock's and the native one, on both loops; the asynchronous form from 3.13 on."""
+
+import asyncio
+import sys
+
+import pytest
+
+asynchronous = pytest.mark.skipif(sys.version_info < (3, 13), reason="async for came with 3.13")
+
+
+@pytest.fixture(params=["asyncio", "ferrio"])
+def as_completed(request):
+    """The function under test."""
+    if request.param == "asyncio":
+        return asyncio.as_completed
+    import ferrio
+
+    return ferrio.as_completed
+
+
+@pytest.fixture
+def run(loop_factory):
+    """Runs a coroutine function on a loop of its own."""
+
+    def run(main):
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(main())
+
+    return run
+
+
+async def give(value, turns=0):
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return value
+
+
+async def fail(error, turns=0):
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    raise error
+
+
+@pytest.mark.parametrize("collection", [list, tuple, set, iter])
+def test_results_come_as_they_are_there(run, as_completed, collection):
+    async def main():
+        stock = asyncio.Task(give("stock", 4), loop=asyncio.get_running_loop())
+        given = [give("slow", 6), give("quick"), asyncio.create_task(give("task", 2)), stock]
+        return [await each for each in as_completed(collection(given))]
+
+    assert run(main) == ["quick", "task", "stock", "slow"]
+
+
+def test_only_native_futures_and_coroutines(run, as_completed):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, "future")
+        given = [give("slow", 6), give("quick"), asyncio.create_task(give("task", 3)), future]
+        return {await each for each in as_completed(given)}
+
+    assert run(main) == {"quick", "task", "slow", "future"}
+
+
+def test_exceptions_come_in_their_turn(run, as_completed):
+    async def main():
+        seen = []
+        for each in as_completed([give(1, 1), fail(ValueError("mine"), 3), give(2, 5)]):
+            try:
+                seen.append(await each)
+            except ValueError as error:
+                seen.append(str(error))
+        return seen
+
+    assert run(main) == [1, "mine", 2]
+
+
+def test_the_same_object_twice_comes_once(run, as_completed):
+    async def main():
+        coroutine = give(1)
+        return [await each for each in as_completed([coroutine, coroutine])]
+
+    assert run(main) == [1]
+
+
+def test_nothing_is_nothing(run, as_completed):
+    async def main():
+        return [await each for each in as_completed([], timeout=1)]
+
+    assert run(main) == []
+
+
+def test_the_time_runs_out_for_what_is_left(run, as_completed):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        other = asyncio.get_running_loop().create_future()
+        seen = []
+        for each in as_completed([give("quick"), future, other], timeout=0.01):
+            try:
+                seen.append(await each)
+            except TimeoutError:
+                seen.append("timeout")
+        return seen, future._callbacks, other.done()
+
+    assert run(main) == (["quick", "timeout", "timeout"], None, False)
+
+
+def test_the_timer_is_cancelled_when_all_are_there(run, as_completed):
+    async def main():
+        for each in as_completed([give(1), give(2)], timeout=60):
+            await each
+        return [handle for handle in asyncio.get_running_loop()._scheduled if not handle._cancelled]
+
+    assert run(main) == []
+
+
+def test_they_can_be_awaited_side_by_side(run, as_completed):
+    async def main():
+        waits = list(as_completed([give(1, 2), give(2, 4), give(3, 6)]))
+        return await asyncio.gather(*waits)
+
+    assert run(main) == [1, 2, 3]
+
+
+def test_who_stops_to_wait_leaves_its_turn_to_the_next(run, as_completed):
+    async def main():
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in range(2)]
+        first, second = (asyncio.ensure_future(each) for each in as_completed(futures))
+        await asyncio.sleep(0)
+        futures[1].set_result("result")
+        await asyncio.sleep(0)
+        # The first was woken, and is cancelled in the same turn.
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        return await asyncio.wait_for(second, 5)
+
+    assert run(main) == "result"
+
+
+@asynchronous
+def test_async_for_gives_the_futures_themselves(run, as_completed):
+    async def main():
+        tasks = [asyncio.create_task(give(number, 6 - 2 * number)) for number in range(3)]
+        seen = []
+        async for task in as_completed([*tasks, give("made", 9)]):
+            result = await task
+            seen.append((task in tasks, task.done(), result))
+        return seen
+
+    assert run(main) == [(True, True, 2), (True, True, 1), (True, True, 0), (False, True, "made")]
+
+
+@asynchronous
+def test_async_for_ends_with_the_time(run, as_completed):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        seen = []
+
+        async def collect():
+            async for each in as_completed([give(1), future], timeout=0.01):
+                result = await each
+                seen.append(result)
+
+        with pytest.raises(TimeoutError):
+            await collect()
+        return seen
+
+    assert run(main) == [1]
+
+
+@asynchronous
+def test_both_forms_can_take_turns(run, as_completed):
+    async def main():
+        iterator = as_completed([give(1, 1), give(2, 3), give(3, 5)])
+        seen = []
+        async for each in iterator:
+            seen.append(await each)
+            break
+        seen.append(await next(iterator))
+        seen += [await each for each in iterator]
+        with pytest.raises(StopAsyncIteration):
+            await anext(iterator)
+        return seen
+
+    assert run(main) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda function: list(function()),
+        lambda function: list(function([], 1)),
+        lambda function: list(function(1)),
+        lambda function: list(function([1])),
+        lambda function: list(function(asyncio.get_running_loop().create_future())),
+    ],
+)
+def test_wrong_arguments_get_stock_words(run, as_completed, call):
+    async def main():
+        with pytest.raises(TypeError) as caught:
+            call(as_completed)
+        with pytest.raises(TypeError) as expected:
+            call(asyncio.as_completed)
+        return str(caught.value), str(expected.value)
+
+    caught, expected = run(main)
+    assert caught == expected
