@@ -319,6 +319,46 @@ async def timeouts(loop, count):
 
 
 @scenario
+async def native_combinators(loop, count):
+    import ferrio
+
+    for size in batches(count // 4):
+        await ferrio.gather(*(returns(SENTINEL) for _ in range(size)))
+        await ferrio.gather(*(raises(SENTINEL) for _ in range(size)), return_exceptions=True)
+        for completed in ferrio.as_completed([returns(SENTINEL) for _ in range(size)]):
+            await completed
+        async with ferrio.TaskGroup() as group:
+            for _ in range(size):
+                group.create_task(returns(SENTINEL))
+
+
+@scenario
+async def native_combinators_that_fail(loop, count):
+    import ferrio
+
+    for _ in range(count // 20):
+        with contextlib.suppress(ExceptionGroup):
+            async with ferrio.TaskGroup() as group:
+                group.create_task(raises(SENTINEL))
+                group.create_task(asyncio.sleep(1000))
+        gathered = ferrio.gather(asyncio.sleep(1000), returns(SENTINEL))
+        gathered.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await gathered
+        with contextlib.suppress(TimeoutError):
+            async with ferrio.timeout(0.00001):
+                await loop.create_future()
+        with contextlib.suppress(TimeoutError):
+            await ferrio.wait_for(loop.create_future(), 0.00001)
+        with contextlib.suppress(TimeoutError):
+            for completed in ferrio.as_completed([loop.create_future()], timeout=0.00001):
+                await completed
+        async with ferrio.timeout(1000) as timeout:
+            timeout.reschedule(loop.time() + 2000)
+        await ferrio.wait_for(returns(SENTINEL), 1000)
+
+
+@scenario
 async def readers(loop, count):
     left, right = socket.socketpair()
     with left, right:

@@ -20,8 +20,10 @@ fn send_value<'py>(this: &Bound<'py, Coroutine>, value: &Bound<'py, PyAny>) -> O
 }
 
 fn throw_value<'py>(this: &Bound<'py, Coroutine>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let exception = iterator::thrown(&arguments)?;
-    throw(this, PyErr::from_value(exception)).and_then(handed_out)
+    let exception = PyErr::from_value(iterator::thrown(&arguments)?);
+    // A loop that is not ours calls this with no frame of PyO3's below: PyO3 would then put off the
+    // release of every error that is dropped here, until it is entered some time.
+    Python::attach(|_| throw(this, exception)).and_then(handed_out)
 }
 
 fn handed_out(next: Next<'_>) -> Object<'_> {
