@@ -259,3 +259,77 @@ def test_all_tasks_can_be_read_while_tasks_are_made_and_die(loop, run):
             await asyncio.gather(*tasks)
 
     run(main())
+
+
+async def _yield_often():
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def test_no_task_is_current_after_a_turn_by_hand(loop_factory):
+    loop = loop_factory()
+    tasks = [loop.create_task(_yield_often()) for _ in range(2)]
+    asyncio.events._set_running_loop(loop)
+    try:
+        for _ in range(10):
+            loop.call_soon(lambda: None)
+            loop._run_once()
+            assert asyncio.current_task(loop) is None
+    finally:
+        asyncio.events._set_running_loop(None)
+    loop.run_until_complete(asyncio.wait(tasks))
+    assert asyncio.current_task(loop) is None
+    loop.close()
+
+
+def test_no_task_is_current_in_what_python_does_between_turns(loop_factory):
+    loop = loop_factory()
+    seen, monotonic = [], loop.time
+
+    def time():
+        seen.append(asyncio.current_task(loop))
+        return monotonic()
+
+    async def main():
+        timer = loop.call_later(60, print)
+        before = len(seen)
+        await _yield_often()
+        timer.cancel()
+        return len(seen) - before
+
+    loop.time = time
+    assert loop.run_until_complete(main()) >= 50
+    loop.close()
+    between = [task for task in seen if task is None]
+    assert len(between) >= 50
+
+
+def test_no_task_is_current_in_a_run_once_that_a_task_puts_in_place(loop_factory):
+    loop = loop_factory()
+    seen, run_once = [], loop._run_once
+
+    def noted():
+        seen.append(asyncio.current_task(loop))
+        run_once()
+
+    async def main():
+        await asyncio.sleep(0)
+        loop._run_once = noted
+        await _yield_often()
+
+    loop.run_until_complete(main())
+    loop.close()
+    assert len(seen) >= 50
+    assert set(seen) == {None}
+
+
+def test_no_task_is_current_after_the_loop_was_stopped(loop_factory):
+    loop = loop_factory()
+    task = loop.create_task(_yield_often())
+    for _ in range(5):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        assert asyncio.current_task(loop) is None
+        assert not task.done()
+    loop.run_until_complete(task)
+    loop.close()

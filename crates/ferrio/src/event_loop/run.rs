@@ -30,13 +30,19 @@ const CLOCK_RESOLUTION: f64 = 1e-9;
 
 /// Turns until `stop()` was called.
 pub fn until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let outcome = turns_until_stopped(slf);
+    outcome.and(current::settle(slf))
+}
+
+fn turns_until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     overrides::refresh(slf)?;
     loop {
         if get(&slf.get().run_once_overridden) {
+            current::settle(slf)?;
             slf.call_method0(intern!(slf.py(), "_run_once"))?;
             slf.get().run_before_poll(slf.py());
         } else {
-            turn(slf)?;
+            turn_among_others(slf)?;
         }
         if get(&slf.get().stopping) {
             return Ok(());
@@ -44,8 +50,14 @@ pub fn until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     }
 }
 
-/// One turn. CPython: BaseEventLoop._run_once
+/// One turn, for Python. CPython: BaseEventLoop._run_once
 pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let outcome = turn_among_others(slf);
+    outcome.and(current::settle(slf))
+}
+
+/// One turn. A task may linger (`tasks::current`) from the turn before, and into the next.
+fn turn_among_others(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     overrides::refresh(slf)?;
     let py = slf.py();
     let native = slf.get();
@@ -66,6 +78,7 @@ pub fn turn(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
         None => Poll::Forever,
     };
     if decision != Poll::Skip {
+        current::settle(slf)?;
         poll(slf, decision)?;
     }
     if next_when.is_some() {
@@ -199,7 +212,20 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
         }
     }
     set(&native.in_batch, outer);
+    if outcome.is_ok() && next_turn_begins_natively(py, native) {
+        return Ok(());
+    }
     outcome.and(current::settle(slf))
+}
+
+/// Whether no Python code runs between this batch and the poll of the next turn, or its first item when
+/// it skips the poll: then a task may linger until that.
+#[inline]
+fn next_turn_begins_natively(py: Python<'_>, native: &EventLoop) -> bool {
+    !get(&native.debug)
+        && !get(&native.stopping)
+        && native.timers.borrow_mut(py).next_when().is_none()
+        && native.before_poll.borrow_mut(py).is_empty()
 }
 
 /// The next item; one that comes soon after it is fetched from memory meanwhile.
