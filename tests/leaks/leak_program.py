@@ -307,6 +307,49 @@ async def gathers_and_groups(loop, count):
                 group.create_task(returns(SENTINEL))
 
 
+def lock_classes(loop):
+    """The module whose locks are native where the loop is."""
+    if isinstance(loop, asyncio.SelectorEventLoop) and type(loop).__module__.startswith("asyncio"):
+        return asyncio
+    import ferrio
+
+    return ferrio
+
+
+async def hold(lock, condition):
+    """Acquire, wait, notify the next."""
+    async with lock:
+        await asyncio.sleep(0)
+    async with condition:
+        await condition.wait()
+        condition.notify()
+
+
+@scenario
+async def locks(loop, count):
+    """Held, waited for by those who get them and by those who are cancelled, and in cycles."""
+    module = lock_classes(loop)
+    for size in batches(count // 10):
+        lock, event, condition = module.Semaphore(3), module.Event(), module.Condition()
+        holders = [loop.create_task(hold(lock, condition)) for _ in range(size)]
+        waiters = [loop.create_task(event.wait()) for _ in range(size)]
+        while len(condition._waiters) < size:
+            await asyncio.sleep(0)
+        for waiter in waiters[::2]:
+            waiter.cancel()
+        event.set()
+        async with condition:
+            condition.notify()
+        await asyncio.gather(*holders, *waiters, return_exceptions=True)
+        barrier = module.Barrier(size)
+        await asyncio.gather(*(barrier.wait() for _ in range(size)))
+        for kind in (module.Lock, module.Event, module.Condition, module.BoundedSemaphore):
+            for _ in range(size):
+                lock = kind()
+                lock.itself, lock.sentinel, lock.repr = lock, SENTINEL, lock.__repr__
+    gc.collect()
+
+
 @scenario
 async def timeouts(loop, count):
     for _ in range(count // 4):
