@@ -14,7 +14,12 @@ from selectors import SelectorKey
 from socket import socket
 from typing import Any, Self, TypeAlias, TypeVar, TypeVarTuple, final, overload
 
-from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
+from _typeshed import (
+    FileDescriptorLike,
+    ReadableBuffer,
+    SupportsRichComparisonT,
+    WriteableBuffer,
+)
 from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
@@ -32,7 +37,11 @@ __all__ = [
     "EventLoop",
     "Future",
     "Handle",
+    "LifoQueue",
     "Lock",
+    "PriorityQueue",
+    "Queue",
+    "QueueShutDown",
     "Semaphore",
     "Task",
     "TaskGroup",
@@ -103,6 +112,22 @@ class Semaphore(asyncio.Semaphore):
 @disjoint_base
 class Event(asyncio.Event):
     _ferrio_replaces: type[asyncio.Event]
+
+@disjoint_base
+class Queue(asyncio.Queue[_T]):
+    _ferrio_replaces: type[asyncio.Queue[Any]]
+    # asyncio's own has it from 3.13 on.
+    def shutdown(self, immediate: bool = False) -> None: ...
+
+class LifoQueue(Queue[_T], asyncio.LifoQueue[_T]): ...
+class PriorityQueue(
+    Queue[SupportsRichComparisonT], asyncio.PriorityQueue[SupportsRichComparisonT]
+): ...
+
+if sys.version_info >= (3, 13):
+    from asyncio import QueueShutDown as QueueShutDown
+else:
+    class QueueShutDown(Exception): ...
 
 @disjoint_base
 class EventLoop:

@@ -402,6 +402,29 @@ async def native_combinators_that_fail(loop, count):
 
 
 @scenario
+async def queues(loop, count):
+    engine = sys.modules.get("ferrio", asyncio)
+    jobs = engine.Queue(10)
+    for size in batches(count):
+        getters = [loop.create_task(jobs.get()) for _ in range(size // 2)]
+        await asyncio.sleep(0)
+        putters = [loop.create_task(jobs.put(SENTINEL)) for _ in range(size)]
+        for getter in getters[::4]:
+            getter.cancel()
+        await asyncio.wait(getters)
+        for putter in putters[-10:]:
+            putter.cancel()
+        while not jobs.empty():
+            await jobs.get()
+            jobs.task_done()
+            await asyncio.sleep(0)
+        await asyncio.wait(putters)
+        for made in (engine.Queue(), engine.LifoQueue(), engine.Queue()):
+            made.put_nowait((SENTINEL, made))
+            made.itself = made._getters
+
+
+@scenario
 async def readers(loop, count):
     left, right = socket.socketpair()
     with left, right:

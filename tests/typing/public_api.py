@@ -65,6 +65,21 @@ def futures_and_tasks_are_asyncio_ones(loop: ferrio.EventLoop) -> None:
     assert_type(loop.create_task(answer()), asyncio.Task[int])
 
 
+async def queues_are_asyncio_ones(loop: ferrio.EventLoop) -> None:
+    queue = ferrio.Queue[int](maxsize=2)
+    stock_queue: asyncio.Queue[int] = queue
+    queue.put_nowait("one")  # type: ignore[arg-type]
+    assert_type(await stock_queue.get(), int)
+    jobs: asyncio.PriorityQueue[tuple[int, str]] = ferrio.PriorityQueue()
+    assert_type(jobs.get_nowait(), tuple[int, str])
+    last: asyncio.LifoQueue[str] = ferrio.LifoQueue()
+    try:
+        queue.shutdown(immediate=True)
+        last.put_nowait(await last.get())
+    except ferrio.QueueShutDown:
+        await queue.join()
+
+
 class LoudTask(ferrio.Task[int]):
     def cancel(self, msg: object = None) -> bool:
         return super().cancel(msg)

@@ -89,19 +89,7 @@ impl<C: NativeClass> Class<C> {
     /// code replaces a method of it. For a class whose instances are open.
     #[inline]
     pub fn is_plain<T>(&self, object: &Bound<'_, T>) -> bool {
-        // SAFETY: a live object of this class (or of another type, which the comparison excludes); a
-        // positive offset names the field that holds the dict or null.
-        unsafe {
-            let kind = self.type_ptr();
-            ffi::Py_TYPE(object.as_ptr()) == kind
-                && match (*kind).tp_dictoffset {
-                    offset if offset > 0 => {
-                        let field = object.as_ptr().byte_offset(offset);
-                        (*field.cast::<*mut ffi::PyObject>()).is_null()
-                    }
-                    _ => false,
-                }
-        }
+        dict::is_plain(object, self.type_ptr())
     }
 
     /// A new instance with an empty state; `__init__` is not called.

@@ -88,6 +88,25 @@ pub fn of_instance<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>>
     }
 }
 
+/// Whether `object` is of this very type, which has a field for the `__dict__`, and has no attributes of
+/// its own.
+#[inline]
+#[must_use]
+pub(crate) fn is_plain<T>(object: &Bound<'_, T>, kind: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: reads a live object and its type; a positive offset names the field that holds the dict
+    // or null.
+    unsafe {
+        ffi::Py_TYPE(object.as_ptr()) == kind
+            && match (*kind).tp_dictoffset {
+                offset if offset > 0 => {
+                    let field = object.as_ptr().byte_offset(offset);
+                    (*field.cast::<*mut ffi::PyObject>()).is_null()
+                }
+                _ => false,
+            }
+    }
+}
+
 /// Reports an instance's `__dict__` to the collector.
 ///
 /// # Safety

@@ -15,6 +15,7 @@ pub mod call;
 pub mod class;
 pub mod context;
 mod definition;
+pub mod derived;
 pub mod dict;
 pub mod function;
 pub mod gil_cell;
@@ -30,6 +31,7 @@ pub mod slots;
 pub mod socket_object;
 #[cfg(not(Py_3_14))]
 pub mod special_method;
+pub mod stop_iteration;
 pub mod trampoline;
 pub mod weak_list;
 

@@ -4,6 +4,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 
+use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 use pyo3::{PyTypeInfo, ffi};
 
@@ -235,6 +236,27 @@ impl Members {
                 })
             }
         }
+        unsafe extern "C" fn next<C: NativeClass, F>(
+            object: *mut ffi::PyObject,
+            _: *mut ffi::PyObject,
+        ) -> *mut ffi::PyObject
+        where
+            F: for<'py> Fn(&Bound<'py, C>) -> PyResult<Next<'py>> + Copy,
+        {
+            // SAFETY: called by CPython with an instance; F proven by `iternext`.
+            unsafe {
+                guard_object(|py| match the::<F>()(this::<C>(py, &object))? {
+                    Next::Yield(item) => Ok(item),
+                    Next::Return(value) if value.is_none() => Err(PyStopIteration::new_err(())),
+                    Next::Return(value) => {
+                        Err(PyErr::from_value(crate::send::new_stop_iteration(&value)?))
+                    }
+                })
+            }
+        }
+        let function = ffi::PyMethodDefPointer { PyCFunction: next::<C, F> };
+        let flags = ffi::METH_NOARGS | ffi::METH_COEXIST;
+        self.methods.push(method(c"__next__", function, flags, c"Implement next(self)."));
         self.slots.push(slot(ffi::Py_tp_iternext, call::<C, F> as *mut c_void));
         self.slots.push(slot(ffi::Py_am_send, send::<C, F> as *mut c_void));
         self

@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 
-use crate::{GilCell, Ref};
+use crate::{GilCell, Ref, stop_iteration};
 
 /// What a coroutine did when it was resumed.
 #[derive(Debug)]
@@ -91,33 +91,40 @@ pub fn stop_iteration(value: Bound<'_, PyAny>) -> *mut ffi::PyObject {
     if value.is_none() {
         return std::ptr::null_mut();
     }
+    let py = value.py();
     let made = match value.cast_exact::<PyBool>() {
         Ok(value) => with_bool(value),
-        Err(_) => new_stop_iteration(&value),
+        Err(_) => stop_iteration::new(value),
     };
-    if let Some(made) = made {
-        // SAFETY: attached; a live instance of StopIteration, which goes to the interpreter.
-        unsafe {
-            #[cfg(Py_3_12)]
-            ffi::PyErr_SetRaisedException(made.into_ptr());
-            #[cfg(not(Py_3_12))]
-            {
-                let class = ffi::Py_NewRef(ffi::PyExc_StopIteration);
-                ffi::PyErr_Restore(class, made.into_ptr(), std::ptr::null_mut());
-            }
-        }
+    match made {
+        Ok(exception) => raise(exception),
+        Err(error) => error.restore(py),
     }
     std::ptr::null_mut()
 }
 
-/// `StopIteration(value)`; None when that raised. A tuple or an exception as the value of an error would
-/// be taken apart, so the instance is built.
-fn new_stop_iteration<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
-    // SAFETY: attached; a live class and argument; a new reference or null with the error set.
+/// Leaves a StopIteration set in the interpreter.
+#[inline]
+fn raise(exception: Bound<'_, PyAny>) {
+    // SAFETY: attached; a live exception and its class, whose references go to the interpreter.
     unsafe {
-        let made = ffi::PyObject_CallOneArg(ffi::PyExc_StopIteration, value.as_ptr());
-        Bound::from_owned_ptr_or_opt(value.py(), made)
+        #[cfg(Py_3_12)]
+        ffi::PyErr_SetRaisedException(exception.into_ptr());
+        #[cfg(not(Py_3_12))]
+        {
+            let class = exception.get_type().into_ptr();
+            ffi::PyErr_Restore(class, exception.into_ptr(), std::ptr::null_mut());
+        }
     }
+}
+
+/// The interpreter's own `StopIteration(value)`, for a call of `__next__`.
+///
+/// # Errors
+/// MemoryError.
+pub(crate) fn new_stop_iteration<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // A tuple or an exception as the value of an error would be taken apart, so the instance is built.
+    value.py().get_type::<PyStopIteration>().call1((value,))
 }
 
 /// The last `StopIteration(False)` and `StopIteration(True)`. `await` takes the value and drops the
@@ -125,7 +132,7 @@ fn new_stop_iteration<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny
 static KEPT: GilCell<[Option<Ref>; 2]> = GilCell::new([None, None]);
 
 #[inline]
-fn with_bool<'py>(value: &Bound<'py, PyBool>) -> Option<Bound<'py, PyAny>> {
+fn with_bool<'py>(value: &Bound<'py, PyBool>) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
     let place = usize::from(value.is_true());
     let last = KEPT.borrow_mut(py)[place].take().map(|kept| kept.into_bound(py));
@@ -135,7 +142,7 @@ fn with_bool<'py>(value: &Bound<'py, PyBool>) -> Option<Bound<'py, PyAny>> {
     };
     let before = KEPT.borrow_mut(py)[place].replace(Ref::new(exception.clone()));
     drop(before);
-    Some(exception)
+    Ok(exception)
 }
 
 /// Whether nobody else has the exception and nobody left anything in it.

@@ -45,7 +45,14 @@ impl Deque {
         !self.shown.is_set() && self.with(|items| Some(items.capacity())).is_none()
     }
 
+    /// Whether nothing is queued and nobody ever looked.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        !self.shown.is_set() && self.with(|items| items.len()) == 0
+    }
+
     /// How many objects are queued.
+    #[inline]
     pub fn len(&self, py: Python<'_>) -> PyResult<usize> {
         match self.shown.get(py) {
             None => Ok(self.with(|items| items.len())),
@@ -132,6 +139,16 @@ impl Deque {
         }
     }
 
+    /// `popleft`; None when nothing is queued.
+    #[inline]
+    pub fn pop_front<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.shown.get(py) {
+            None => Ok(self.with(take_first).map(|item| item.into_bound(py))),
+            Some(shown) if !shown.is_truthy()? => Ok(None),
+            Some(shown) => shown.call_method0(intern!(py, "popleft")).map(Some),
+        }
+    }
+
     /// `remove`, of this very object.
     ///
     /// # Errors
@@ -152,13 +169,17 @@ impl Deque {
         Ok(())
     }
 
+    /// What is queued in Rust.
+    pub fn copied<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyAny>> {
+        self.with(|items| items.iter().map(|item| item.bind(py)).collect())
+    }
+
     /// The queue for Python, which may change it from now on.
     pub fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         if let Some(shown) = self.shown.get(py) {
             return Ok(shown);
         }
-        let items = self.with(|items| items.iter().map(|item| item.bind(py)).collect::<Vec<_>>());
-        let shown = names::DEQUE.get(py)?.call1((items,))?;
+        let shown = names::DEQUE.get(py)?.call1((self.copied(py),))?;
         self.set(&shown);
         Ok(shown)
     }

@@ -1,6 +1,6 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
-//! to high: names, errors, handles, loop_state, futures, tasks, coroutine, locks, combinators,
-//! transports, dns, event_loop; each uses lower ones only.
+//! to high: names, errors, handles, loop_state, futures, tasks, coroutine, locks, queues,
+//! combinators, transports, dns, event_loop; each uses lower ones only.
 
 mod combinators;
 mod coroutine;
@@ -13,6 +13,7 @@ mod handles;
 mod locks;
 mod loop_state;
 mod names;
+mod queues;
 mod tasks;
 mod transports;
 
@@ -75,6 +76,7 @@ mod _ferrio {
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
         ferrio_capi::function::create(py)?;
+        ferrio_capi::stop_iteration::create(py)?;
         crate::tasks::sleep::create(py)?;
         crate::coroutine::create(py)?;
         crate::transports::stream::create(py)?;
@@ -88,6 +90,7 @@ mod _ferrio {
         module.add("Future", crate::futures::Future::type_object(py))?;
         module.add("sleep", crate::tasks::sleep::function(py)?)?;
         crate::locks::create(module)?;
+        crate::queues::create(module)?;
         crate::combinators::create(module)?;
         module.add("Task", crate::tasks::Task::type_object(py))
     }

@@ -9,7 +9,7 @@ mod event;
 mod lock;
 mod semaphore;
 mod waiters;
-mod waiting;
+pub mod waiting;
 
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;

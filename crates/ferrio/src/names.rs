@@ -120,6 +120,15 @@ imported! {
     BARRIER_STATE = "asyncio.locks"."_BarrierState";
     BROKEN_BARRIER_ERROR = "asyncio.exceptions"."BrokenBarrierError";
     BOUNDED_SEMAPHORE = "asyncio.locks"."BoundedSemaphore";
+    QUEUE = "asyncio.queues"."Queue";
+    LIFO_QUEUE = "asyncio.queues"."LifoQueue";
+    PRIORITY_QUEUE = "asyncio.queues"."PriorityQueue";
+    QUEUE_IS_EMPTY = "asyncio.queues"."QueueEmpty";
+    QUEUE_IS_FULL = "asyncio.queues"."QueueFull";
+    #[cfg(Py_3_13)]
+    QUEUE_SHUT_DOWN = "asyncio.queues"."QueueShutDown";
+    HEAPPUSH = "heapq"."heappush";
+    HEAPPOP = "heapq"."heappop";
     SLEEP = "asyncio.tasks"."sleep";
     TASK_GROUP = "asyncio.taskgroups"."TaskGroup";
     TIMEOUT = "asyncio.timeouts"."Timeout";

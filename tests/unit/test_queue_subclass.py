@@ -1,0 +1,247 @@
+"""Subclasses of `Queue`, stock's and the native one, on both loops: what they replace is asked."""
+
+import asyncio
+import collections
+
+import pytest
+
+
+@pytest.fixture(params=["asyncio", "ferrio"])
+def queues(request):
+    """The module whose classes are under test."""
+    if request.param == "asyncio":
+        return asyncio
+    import ferrio
+
+    return ferrio
+
+
+@pytest.fixture
+def run(loop_factory):
+    """Runs a coroutine function on a loop of its own."""
+
+    def run(main):
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            return runner.run(main())
+
+    return run
+
+
+def test_the_container_of_a_subclass_is_asked(run, queues):
+    class Newest(queues.Queue):
+        def _init(self, maxsize):
+            self.log = [("init", maxsize)]
+            self._queue = {}
+
+        def _put(self, item):
+            self.log.append(("put", item))
+            self._queue[item] = None
+
+        def _get(self):
+            item, _ = self._queue.popitem()
+            self.log.append(("get", item))
+            return item
+
+    async def main():
+        queue = Newest(2)
+        await queue.put("a")
+        queue.put_nowait("b")
+        assert queue.full()
+        putter = asyncio.create_task(queue.put("a"))
+        await asyncio.sleep(0)
+        assert str(queue) == "<Newest maxsize=2 _queue=['a', 'b'] _putters[1] tasks=2>"
+        assert await queue.get() == "b"
+        await putter
+        assert queue.qsize() == 1
+        assert queue.get_nowait() == "a"
+        return queue.log
+
+    assert run(main) == [
+        ("init", 2),
+        ("put", "a"),
+        ("put", "b"),
+        ("get", "b"),
+        ("put", "a"),
+        ("get", "a"),
+    ]
+
+
+def test_a_subclass_without_a_container_of_that_name_answers_for_itself(run, queues):
+    class Counter(queues.Queue):
+        def _init(self, maxsize):
+            self.count = 0
+
+        def _put(self, item):
+            self.count += 1
+
+        def _get(self):
+            self.count -= 1
+            return self.count
+
+        def qsize(self):
+            return self.count
+
+        def empty(self):
+            return not self.count
+
+    async def main():
+        queue = Counter(2)
+        getter = asyncio.create_task(queue.get())
+        await asyncio.sleep(0)
+        await queue.put("x")
+        assert await getter == 0
+        await queue.put("x")
+        await queue.put("x")
+        assert queue.full()
+        with pytest.raises(asyncio.QueueFull):
+            queue.put_nowait("x")
+        with pytest.raises(AttributeError, match="_queue"):
+            queue._queue  # noqa: B018
+        return str(queue)
+
+    assert run(main) == "<Counter maxsize=2 tasks=3>"
+
+
+def logged(base):
+    """A subclass that notes each method that is called on it."""
+
+    def note(name):
+        method = getattr(base, name)
+
+        def noted(self, *args):
+            self.log.append(name)
+            return method(self, *args)
+
+        return noted
+
+    names = "_init _put _get _wakeup_next _get_loop full empty qsize put_nowait get_nowait _format"
+    return type("Logged", (base,), {"log": [], **{name: note(name) for name in names.split()}})
+
+
+@pytest.mark.parametrize("name", ["Queue", "LifoQueue", "PriorityQueue"])
+def test_the_same_methods_are_called_as_on_stock_in_the_same_order(run, queues, name):
+    def trace(base):
+        async def main():
+            queue = logged(base)(2)
+            for item in (1, 2):
+                await queue.put(item)
+            putters = [asyncio.create_task(queue.put(item)) for item in (3, 4, 5)]
+            await asyncio.sleep(0)
+            putters[1].cancel()
+            items = [queue.get_nowait(), await queue.get()]
+            putters[2].cancel()
+            await asyncio.wait(putters)
+            getters = [asyncio.create_task(queue.get()) for _ in range(4)]
+            await asyncio.sleep(0)
+            queue.put_nowait(6)
+            getters[1].cancel()
+            await asyncio.sleep(0)
+            await queue.put(7)
+            getters[3].cancel()
+            await asyncio.sleep(0)
+            await queue.put(8)
+            await asyncio.sleep(0)
+            items += [getter.done() and not getter.cancelled() for getter in getters]
+            for getter in getters:
+                getter.cancel()
+            await asyncio.wait(getters)
+            queue.task_done()
+            str(queue), repr(queue)
+            return queue.log, items, queue._unfinished_tasks
+
+        return run(main)
+
+    assert trace(getattr(queues, name)) == trace(getattr(asyncio, name))
+
+
+def test_methods_that_are_replaced_on_one_queue_are_asked(run, queues):
+    async def main():
+        queue, log = queues.Queue(), []
+        put = queue._put
+        queue._put = lambda item: (log.append(item), put(item * 2))
+        await queue.put(1)
+        queue.put_nowait(2)
+        return log, await queue.get(), queue.get_nowait()
+
+    assert run(main) == ([1, 2], 2, 4)
+
+
+def test_a_queue_with_attributes_of_its_own_is_a_queue(run, queues):
+    async def main():
+        queue = queues.PriorityQueue(2)
+        queue.put_nowait(2)
+        queue.name = "jobs"
+        queue.put_nowait(1)
+        putter = asyncio.create_task(queue.put(0))
+        await asyncio.sleep(0)
+        taken = [await queue.get()]
+        await putter
+        return [*taken, await queue.get(), await queue.get()], queue.name
+
+    assert run(main) == ([1, 0, 2], "jobs")
+
+
+def test_a_class_attribute_may_hide_the_container(run, queues):
+    class Hidden(queues.Queue):
+        _queue = ()
+
+        def _init(self, maxsize):
+            super()._init(maxsize)
+            self._queue.append("first")
+
+    async def main():
+        queue = Hidden()
+        await queue.put("second")
+        return [await queue.get() for _ in range(queue.qsize())], type(queue._queue)
+
+    assert run(main) == (["first", "second"], collections.deque)
+
+
+def test_super_calls_reach_the_class_above(run, queues):
+    class Doubling(queues.PriorityQueue):
+        async def put(self, item):
+            await super().put(item)
+            await super().put(item * 10)
+
+        async def get(self):
+            return -(await super().get())
+
+        def _put(self, item):
+            super()._put(item + 1)
+
+    async def main():
+        queue = Doubling()
+        await queue.put(2)
+        await queue.put(1)
+        return [await queue.get() for _ in range(4)]
+
+    assert run(main) == [-2, -3, -11, -21]
+
+
+def test_the_functions_of_the_heap_can_be_given(queues):
+    queue = queues.PriorityQueue()
+    queue._put(2, lambda heap, item: heap.append(("pushed", item)))
+    assert queue._queue == [("pushed", 2)]
+    assert queue._get(lambda heap: heap.pop()) == ("pushed", 2)
+
+
+def test_an_error_of_a_replaced_method_has_the_cancellation_as_its_context(run, queues):
+    class Broken(queues.Queue):
+        broken = False
+
+        def empty(self):
+            if self.broken:
+                raise ZeroDivisionError
+            return super().empty()
+
+    async def main():
+        queue = Broken()
+        getter = asyncio.create_task(queue.get())
+        await asyncio.sleep(0)
+        queue.broken = True
+        getter.cancel()
+        with pytest.raises(ZeroDivisionError) as caught:
+            await getter
+        return type(caught.value.__context__)
+
+    assert run(main) is asyncio.CancelledError
