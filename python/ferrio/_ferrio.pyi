@@ -5,7 +5,7 @@ import asyncio
 import sys
 from _socket import _Address, _RetAddress
 from asyncio import _CoroutineLike
-from asyncio.tasks import as_completed, ensure_future, gather, wait_for
+from asyncio.tasks import as_completed, ensure_future, gather, shield, wait_for
 from asyncio.timeouts import timeout, timeout_at
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
@@ -52,6 +52,7 @@ __all__ = [
     "build_info",
     "ensure_future",
     "gather",
+    "shield",
     "sleep",
     "timeout",
     "timeout_at",

@@ -30,6 +30,7 @@ FUNCTIONS: tuple[Any, ...] = (
     _ferrio.as_completed,
     _ferrio.ensure_future,
     _ferrio.gather,
+    _ferrio.shield,
     _ferrio.timeout,
     _ferrio.timeout_at,
     _ferrio.wait_for,

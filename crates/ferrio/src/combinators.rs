@@ -7,6 +7,7 @@ pub mod as_completed;
 pub mod callback;
 pub mod ensure_future;
 pub mod gather;
+pub mod shield;
 pub mod task_group;
 pub mod timeout;
 pub mod wait_for;
@@ -29,6 +30,7 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("as_completed", as_completed::function(py)?)?;
     module.add("ensure_future", ensure_future::function(py)?)?;
     module.add("gather", gather::function(py)?)?;
+    module.add("shield", shield::function(py)?)?;
     module.add("timeout", timeout::timeout_function(py)?)?;
     module.add("timeout_at", timeout::timeout_at_function(py)?)?;
     module.add("wait_for", wait_for::function(py)?)

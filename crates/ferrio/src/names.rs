@@ -136,6 +136,7 @@ imported! {
     TIMEOUT_FUNCTION = "asyncio.timeouts"."timeout";
     TIMEOUT_AT = "asyncio.timeouts"."timeout_at";
     AS_COMPLETED = "asyncio.tasks"."as_completed";
+    SHIELD = "asyncio.tasks"."shield";
     WAIT_FOR = "asyncio.tasks"."wait_for";
     GATHER = "asyncio.tasks"."gather";
     ENSURE_FUTURE = "asyncio.tasks"."ensure_future";
