@@ -139,7 +139,6 @@ type Special = for<'py> fn(&Bound<'py, PyAny>) -> Object<'py>;
 ///
 /// # Errors
 /// MemoryError.
-#[cfg_attr(Py_3_14, expect(clippy::unnecessary_wraps))]
 pub fn bind_cheaply<C: Acquired>(py: Python<'_>, enter: Special, exit: Special) -> PyResult<()> {
     #[cfg(not(Py_3_14))]
     {
