@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use ferrio_capi::method::{Arguments, InitArguments, Members, Object};
 use ferrio_capi::signature::Signature;
-use ferrio_capi::{Class, NativeClass, State, Visit, context};
+use ferrio_capi::{Class, NativeClass, State, Visit, context, handled};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyDict};
@@ -131,7 +131,7 @@ pub fn exception<'py, C: FutureClass>(
             Err(errors::invalid_state(py, "Future object is not initialized."))
         }
         Status::Pending => Err(errors::invalid_state(py, "Exception is not set.")),
-        Status::Cancelled => Err(PyErr::from_value(state.make_cancelled_error(py)?)),
+        Status::Cancelled => Err(handled::raise(py, &state.make_cancelled_error(py)?)),
         Status::Result => Ok(none(py)),
         Status::Exception => {
             state.log_traceback.set(false);

@@ -1,6 +1,6 @@
 //! How a future gets its outcome, hands it out, and wakes those who wait for it.
 
-use ferrio_capi::{Ref, context};
+use ferrio_capi::{Ref, context, handled};
 use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::prelude::*;
 
@@ -104,8 +104,8 @@ impl<'py> NativeFuture<'_, 'py> {
                 self.state.log_traceback.set(false);
                 Ok(self.state.value.get_or_none(py))
             }
-            Status::Exception => Err(PyErr::from_value(self.retrieve_exception()?)),
-            Status::Cancelled => Err(PyErr::from_value(self.state.make_cancelled_error(py)?)),
+            Status::Exception => Err(handled::raise(py, &self.retrieve_exception()?)),
+            Status::Cancelled => Err(handled::raise(py, &self.state.make_cancelled_error(py)?)),
             Status::Pending if self.state.event_loop.is_set() => {
                 Err(errors::invalid_state(py, "Result is not set."))
             }
