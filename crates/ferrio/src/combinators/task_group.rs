@@ -2,7 +2,7 @@
 //!
 //! State: new -> entered -> exiting; `aborting` once its tasks were cancelled.
 //! Fields: as stock's attributes of the same names. `callback` is the done-callback of its tasks.
-//! Invariant: `tasks` is a set from `__init__` on; `errors` a list, or None once they were raised.
+//! Invariant: `tasks` is a dict from `__init__` on, whose keys are the tasks in order; `errors` a list, or None once they were raised.
 
 mod exiting;
 mod members;
@@ -13,7 +13,7 @@ use std::ffi::c_int;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
-use pyo3::types::{DerefToPyAny, PyDict, PyList, PySet};
+use pyo3::types::{DerefToPyAny, PyDict, PyList};
 use pyo3::{PyTypeInfo, ffi, intern};
 
 pub use members::create;
@@ -77,9 +77,9 @@ impl TaskGroupState {
         ]
     }
 
-    /// `_tasks`.
-    fn tasks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PySet>> {
-        Ok(self.tasks.get_or_none(py).cast_into::<PySet>()?)
+    /// `_tasks`, in the order in which they came: that in which they are cancelled.
+    fn tasks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        Ok(self.tasks.get_or_none(py).cast_into::<PyDict>()?)
     }
 
     /// Whether `_errors` holds any.
@@ -158,7 +158,9 @@ fn on_task_done<'py>(this: &Bound<'py, TaskGroup>, task: &Bound<'py, PyAny>) -> 
     #[cfg(Py_3_14)]
     super::discard_awaiting(task, &state.parent_task)?;
     let tasks = state.tasks(py)?;
-    tasks.discard(task)?;
+    if tasks.contains(task)? {
+        tasks.del_item(task)?;
+    }
     if tasks.is_empty()
         && let Some(waiter) = state.on_completed.get(py).filter(|waiter| !waiter.is_none())
     {
@@ -272,8 +274,7 @@ fn abort(this: &Bound<'_, TaskGroup>) -> PyResult<()> {
 fn cancel_tasks(this: &Bound<'_, TaskGroup>) -> PyResult<()> {
     let py = this.py();
     this.state().aborting.set(true);
-    for task in this.state().tasks(py)?.try_iter()? {
-        let task = task?;
+    for task in this.state().tasks(py)?.keys() {
         let done = match wrapper::exact_future(&task) {
             Some(native) => !native.state.is_pending(),
             None => task.call_method0(intern!(py, "done"))?.is_truthy()?,

@@ -5,7 +5,7 @@ use ferrio_capi::signature::Signature;
 use ferrio_capi::{StateOf, context};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PySet, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
 use pyo3::{ffi, intern};
 
 use super::exiting::aexit;
@@ -29,7 +29,7 @@ fn init<'py>(this: &Bound<'py, TaskGroup>, arguments: InitArguments<'_, 'py>) ->
     let py = this.py();
     let state = this.state();
     ferrio_capi::State::clear(state, py);
-    state.tasks.set(PySet::empty(py)?);
+    state.tasks.set(PyDict::new(py).into_any());
     state.errors.set(PyList::empty(py));
     for flag in [
         &state.entered,
@@ -93,7 +93,14 @@ fn create_task<'py>(this: &Bound<'py, TaskGroup>, arguments: Arguments<'_, 'py>)
     let all = std::iter::once(this.as_any().clone()).chain(positional.iter());
     let all = PyTuple::new(py, all.collect::<Vec<_>>())?;
     let stock = names::TASK_GROUP.get(py)?.getattr(intern!(py, "create_task"))?;
-    stock.call(all, Some(&keywords))
+    let task = stock.call(all, Some(&keywords))?;
+    // Stock's function has added it to the set that it got from `_tasks`, which is a copy.
+    let over =
+        cfg!(all(Py_3_12, not(Py_3_14))) && task.call_method0(intern!(py, "done"))?.is_truthy()?;
+    if !over {
+        this.state().tasks(py)?.set_item(&task, none(py))?;
+    }
+    Ok(task)
 }
 
 fn create_natively<'py>(
@@ -122,7 +129,7 @@ fn create_natively<'py>(
     }
     #[cfg(Py_3_14)]
     super::super::add_awaiting(task.as_any(), &state.parent_task)?;
-    tasks.add(&task)?;
+    tasks.set_item(&task, none(py))?;
     task.as_future().add_callback(&done_callback(this)?, context::copy_current(py)?)?;
     Ok(Some(task.into_any()))
 }
@@ -225,10 +232,26 @@ fn flag(
     of(this.state()).get()
 }
 
+/// A set made when it is asked for.
+fn tasks<'py>(this: &Bound<'py, TaskGroup>) -> Object<'py> {
+    let tasks = this.state().tasks(this.py())?;
+    Ok(PySet::new(this.py(), tasks.keys())?.into_any())
+}
+
+fn set_tasks<'py>(this: &Bound<'py, TaskGroup>, value: Option<&Bound<'py, PyAny>>) -> PyResult<()> {
+    let value = value.ok_or_else(errors::cannot_be_deleted)?;
+    let tasks = PyDict::new(this.py());
+    for task in value.try_iter()? {
+        tasks.set_item(task?, none(this.py()))?;
+    }
+    this.state().tasks.set(tasks.into_any());
+    Ok(())
+}
+
 fn attributes(members: Members) -> Members {
     let members = slot_attribute!(members, c"_loop", event_loop);
     let members = slot_attribute!(members, c"_parent_task", parent_task);
-    let members = slot_attribute!(members, c"_tasks", tasks);
+    let members = members.get_set::<TaskGroup, _, _>(c"_tasks", tasks, set_tasks);
     let members = slot_attribute!(members, c"_errors", errors);
     let members = slot_attribute!(members, c"_base_error", base_error);
     let members = slot_attribute!(members, c"_on_completed_fut", on_completed);
