@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress lint fmt check build bench bench-net clean FORCE
+.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress fuzz lint fmt check build bench bench-net clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -85,6 +85,9 @@ test-programs: build $(venv)/.group-test $(venv)/.group-programs ## compare the 
 
 stress: build $(venv)/.group-test ## run tests/stress in its long form, some minutes; ARGS='-k churn' narrows
 	FERRIO_STRESS=long $(bin)/python -m pytest tests/stress $(ARGS)
+
+fuzz: build $(venv)/.group-test ## compare random programs with stock for SECONDS=3600; ARGS='--seed 1 --features locks'
+	$(bin)/python tests/differential/fuzz.py --seconds $(or $(SECONDS),3600) --jobs $(JOBS) $(ARGS)
 
 programs-hosts: build $(venv)/.group-programs ## compare all reference programs with stock; as root, for their web
 	@test -d $(programs) || { echo "The reference programs are missing: $(programs) is not there"; exit 1; }

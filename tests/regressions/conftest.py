@@ -1,0 +1,6 @@
+"""The engines of tests/differential, which play the programs."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "differential"))
