@@ -17,7 +17,9 @@ COMMANDS = {"stock": [], "ferrio": ["-m", "ferrio"]}
 ADDRESS = re.compile(r"0x[0-9a-f]+")
 # Native code has no frame: these modules' functions stand in stock's tracebacks alone.
 NATIVE_MODULES = "locks|queues|taskgroups|tasks|timeouts"
-NATIVE_FRAME = re.compile(rf'  File "[^"]*/asyncio/(?:{NATIVE_MODULES})\.py", .*\n(?:    .*\n)*')
+NATIVE_FRAME = re.compile(
+    rf'^([ |]*)  File "[^"]*/asyncio/(?:{NATIVE_MODULES})\.py", .*\n(?:\1    .*\n)*', re.MULTILINE
+)
 
 
 @dataclasses.dataclass(frozen=True)
