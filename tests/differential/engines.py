@@ -25,7 +25,7 @@ class Engine:
         )
         environment.pop("PYTHONASYNCIODEBUG", None)
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), *self.arguments],
+            [sys.executable, str(HERE / "player.py"), *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

@@ -99,7 +99,7 @@ class Author:
             features = [self.pick(FEATURES) for _ in range(3)]
         self.features = set(features)
         options = ", debug=True" if self.rarely(20) else ""
-        if self.may_be_eager() and self.rarely(15):
+        if sys.version_info >= (3, 12) and self.rarely(15):
             options += ", eager=True"
         self.count = 1 + self.choose(5)
         self.tops = [f"t{number}" for number in range(self.count)]
@@ -128,9 +128,6 @@ class Author:
                 "",
             ]
         )
-
-    def may_be_eager(self):
-        return sys.version_info >= (3, 12) and "as_completed" not in self.features
 
     def function(self, name):
         """Write a coroutine function of that name."""
@@ -557,9 +554,11 @@ class Author:
         self.log(f"await {self.wait()}")
 
     def use_as_completed(self):
-        # New tasks only: those that are done already come in the order of a native set.
         timeout = f", timeout={self.timeout()}" if self.rarely(3) else ""
-        parts = [f"asyncio.create_task({self.child()})" for _ in range(1 + self.choose(3))]
+        forms = ("asyncio.create_task({})", "{}")
+        parts = [self.pick(forms).format(self.child()) for _ in range(1 + self.choose(3))]
+        if self.choose(2):
+            parts.append(f"*{self.future_list()}")
         call = f"asyncio.as_completed([{', '.join(parts)}]{timeout})"
         word = "async for" if sys.version_info >= (3, 13) and self.choose(2) else "for"
         with self.inside(f"{word} part in {call}:"):

@@ -1,6 +1,6 @@
 """Bugs that are put into an engine, for the tests that the fuzzer finds what is there to be found.
 
-Each function patches the process that it runs in; `worker.py asyncio NAME` is stock with that bug.
+Each function patches the process that it runs in; `player.py asyncio NAME` is stock with that bug.
 """
 
 import asyncio

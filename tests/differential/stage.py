@@ -297,7 +297,7 @@ def others():
     """All other tasks that are not done, in an order that does not depend on addresses."""
     mine = asyncio.current_task()
     left = (task for task in asyncio.all_tasks() if task is not mine)
-    return sorted(left, key=lambda task: (task.get_name(), repr(task.get_coro())))
+    return sorted(left, key=lambda task: (task.get_name(), task.get_coro().__qualname__))
 
 
 def outcome():

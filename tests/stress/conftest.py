@@ -117,7 +117,7 @@ def scene(actors, engine_name):
 
     def start(name, **arguments):
         module, function = name.split(".")
-        program = str(FOLDER / "stage.py")
+        program = str(FOLDER / "stress_stage.py")
         actor = Actor(program, engine_name, module, function, json.dumps(arguments))
         actors.append(actor)
         return actor

@@ -5,7 +5,7 @@ import collections
 import hashlib
 import socket
 
-from stage import allow_descriptors
+from stress_stage import allow_descriptors
 
 SPARE_DESCRIPTORS = 100
 

@@ -14,7 +14,7 @@ use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, context};
 use pyo3::exceptions::{PyStopAsyncIteration, PyTimeoutError};
 use pyo3::prelude::*;
-use pyo3::types::{DerefToPyAny, PyList, PySet, PyTuple};
+use pyo3::types::{DerefToPyAny, PyDict, PyList, PySet, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
 
 use super::any_task;
@@ -70,8 +70,8 @@ impl IteratorState {
         [&self.event_loop, &self.todo, &self.callback, &self.timer, &self.waiter]
     }
 
-    fn todo<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PySet>> {
-        Ok(self.todo.get_or_none(py).cast_into::<PySet>()?)
+    fn todo<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        Ok(self.todo.get_or_none(py).cast_into::<PyDict>()?)
     }
 }
 
@@ -110,15 +110,15 @@ fn as_completed<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
         let (positional, keywords) = arguments.to_objects()?;
         return names::AS_COMPLETED.get(py)?.call(positional, Some(&keywords));
     }
-    let given = PySet::type_object(py).call1((given,))?.cast_into::<PySet>()?;
+    let given = ordered_set(&given)?;
     match running_loop(py)? {
         Some(event_loop) if are_native(&event_loop, &given)? => {
             make(&event_loop, &given, &timeout).map(Bound::into_any)
         }
         _ => {
-            let keywords = pyo3::types::PyDict::new(py);
+            let keywords = PyDict::new(py);
             keywords.set_item(intern!(py, "timeout"), timeout)?;
-            names::AS_COMPLETED.get(py)?.call((given,), Some(&keywords))
+            names::AS_COMPLETED.get(py)?.call((given.keys(),), Some(&keywords))
         }
     }
 }
@@ -130,9 +130,18 @@ fn is_plain_collection(given: &Bound<'_, PyAny>) -> bool {
         || given.is_exact_instance_of::<PySet>()
 }
 
-fn are_native(event_loop: &Bound<'_, EventLoop>, given: &Bound<'_, PySet>) -> PyResult<bool> {
+/// What stock keeps in sets, whose order is that of addresses, is the keys of a dict here: one of the
+/// orders that stock may take, and always the same one.
+fn ordered_set<'py>(given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let set = PyDict::new(given.py());
     for object in given.try_iter()? {
-        let object = object?;
+        set.set_item(object?, none(given.py()))?;
+    }
+    Ok(set)
+}
+
+fn are_native(event_loop: &Bound<'_, EventLoop>, given: &Bound<'_, PyDict>) -> PyResult<bool> {
+    for object in given.keys() {
         let native = match wrapper::exact_future(&object) {
             Some(future) => future.state.event_loop.as_ptr() == event_loop.as_ptr(),
             None => is_coroutine(&object),
@@ -146,19 +155,18 @@ fn are_native(event_loop: &Bound<'_, EventLoop>, given: &Bound<'_, PySet>) -> Py
 
 fn make<'py>(
     event_loop: &Bound<'py, EventLoop>,
-    given: &Bound<'py, PySet>,
+    given: &Bound<'py, PyDict>,
     timeout: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, AsCompletedIterator>> {
     let py = event_loop.py();
     let this = ITERATOR.alloc(py)?;
     let state = this.state();
-    let todo = PySet::empty(py)?;
-    for object in given.try_iter()? {
-        let object = object?;
+    let todo = PyDict::new(py);
+    for object in given.keys() {
         if wrapper::exact_future(&object).is_some() {
-            todo.add(object)?;
+            todo.set_item(object, none(py))?;
         } else {
-            todo.add(create_task(event_loop, &object)?)?;
+            todo.set_item(create_task(event_loop, &object)?, none(py))?;
         }
     }
     let callback = callback::new(py, &COMPLETED)?;
@@ -166,8 +174,7 @@ fn make<'py>(
     #[cfg(Py_3_14)]
     state.waiter.replace(py, super::awaiting_task(py)?);
     let context = context::copy_current(py)?;
-    for future in todo.try_iter()? {
-        let future = future?;
+    for future in todo.keys() {
         if let Some(native) = wrapper::exact_future(&future) {
             native.add_callback(callback.as_any(), context.clone())?;
         }
@@ -209,7 +216,9 @@ fn complete<'py>(
     }
     #[cfg(Py_3_14)]
     super::discard_awaiting(future, &state.waiter)?;
-    todo.discard(future)?;
+    if todo.contains(future)? {
+        todo.del_item(future)?;
+    }
     put(state, future.clone())?;
     if !todo.is_empty() {
         return Ok(());
@@ -227,8 +236,7 @@ fn expire<'py>(this: &Bound<'py, AsCompletedIterator>) -> Object<'py> {
     let state = this.state();
     let todo = state.todo(py)?;
     let callback = state.callback.take(py);
-    for future in todo.try_iter()? {
-        let future = future?;
+    for future in todo.keys() {
         #[cfg(Py_3_14)]
         super::discard_awaiting(&future, &state.waiter)?;
         if let (Some(native), Some(callback)) = (wrapper::exact_future(&future), &callback) {

@@ -1,6 +1,6 @@
 """The process of one engine: plays programs that come on stdin, writes their traces to stdout.
 
-    python worker.py asyncio|ferrio [NAME]
+    python player.py asyncio|ferrio [NAME]
 
 NAME is a bug of planted.py to put in. Messages are pickles with their length before them.
 """

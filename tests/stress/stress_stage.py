@@ -1,8 +1,8 @@
 """One process under stress: plays a scene on a loop of one engine and tells what it counts.
 
-Usage: stage.py ENGINE MODULE SCENE ARGUMENTS, the last as a JSON object. A scene is a coroutine
-function `(stage, **arguments)`. Both sides speak in lines on the standard streams: the test gives
-cues, the scene answers with JSON objects.
+Usage: stress_stage.py ENGINE MODULE SCENE ARGUMENTS, the last as a JSON object. A scene is a
+coroutine function `(stage, **arguments)`. Both sides speak in lines on the standard streams: the
+test gives cues, the scene answers with JSON objects.
 """
 
 import asyncio
