@@ -3,7 +3,8 @@
 # and its own extension file in python/ferrio, so that several live side by side.
 
 PY ?= python3
-JOBS ?= 2
+# Many tests wait for a clock or a child: with more of them than cores the cores are busy.
+JOBS ?= 4
 SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 .SHELLFLAGS := -eu -o pipefail -c

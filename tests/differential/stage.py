@@ -22,12 +22,14 @@ import asyncio
 import contextvars
 import functools
 import gc
+import itertools
 import logging
 import selectors
 import socket
 import sys
 import types
 import warnings
+import weakref
 
 from describing import describe, normalise
 
@@ -54,6 +56,7 @@ ROUNDS = 4
 TRACE = []
 LATE = []
 tasks = {}
+births = weakref.WeakKeyDictionary()
 variable = contextvars.ContextVar("variable", default=0)
 
 
@@ -155,8 +158,22 @@ def new_loop(clock, debug=False, eager=False):
     asyncio.set_event_loop(loop)
     State.loop = loop
     if eager:
-        loop.set_task_factory(asyncio.create_eager_task_factory(task_class(loop)))
+        loop.set_task_factory(numbering(asyncio.create_eager_task_factory(task_class(loop))))
     return loop
+
+
+def numbering(factory):
+    """A task factory that notes the order of births: eager tasks of some Pythons share a name."""
+    births.clear()
+    count = itertools.count()
+
+    def numbered(loop, coro, **options):
+        number = next(count)
+        task = factory(loop, coro, **options)
+        births[task] = number
+        return task
+
+    return numbered
 
 
 def task_class(loop):
@@ -297,7 +314,7 @@ def others():
     """All other tasks that are not done, in an order that does not depend on addresses."""
     mine = asyncio.current_task()
     left = (task for task in asyncio.all_tasks() if task is not mine)
-    return sorted(left, key=lambda task: (task.get_name(), task.get_coro().__qualname__))
+    return sorted(left, key=lambda task: (task.get_name(), births.get(task, 0)))
 
 
 def outcome():

@@ -186,7 +186,7 @@ fn wake<'py>(this: &Bound<'py, Coroutine>, kind: &'static Kind) -> PyResult<Next
     } else {
         future.result()
     };
-    advance(this, kind, (kind.resume)(this, outcome))
+    advance(this, kind, resume(this, kind, outcome))
 }
 
 /// `throw(exception)`.
@@ -213,7 +213,7 @@ fn throw_into<'py>(
 ) -> PyResult<Next<'py>> {
     let awaited = this.state().awaited.take(this.py()).ok_or_else(reused)?;
     if futures::as_exact(&awaited).is_some() {
-        return advance(this, kind, (kind.resume)(this, Err(exception)));
+        return advance(this, kind, resume(this, kind, Err(exception)));
     }
     drive(this, kind, awaited, |iterator| awaitable::throw(iterator, exception))
 }
@@ -231,9 +231,49 @@ fn drive<'py>(
             this.state().phase.set(Phase::Waiting);
             Ok(Next::Yield(item))
         }
-        Sent::Returned(value) => advance(this, kind, (kind.resume)(this, Ok(value))),
-        Sent::Raised(error) => advance(this, kind, (kind.resume)(this, Err(error))),
+        Sent::Returned(value) => advance(this, kind, resume(this, kind, Ok(value))),
+        Sent::Raised(error) => advance(this, kind, resume(this, kind, Err(error))),
     }
+}
+
+/// Goes on with an outcome. An error that is raised while another is handled has that as its context,
+/// as in an `except` block.
+#[inline]
+fn resume<'py>(
+    this: &Bound<'py, Coroutine>,
+    kind: &'static Kind,
+    outcome: PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Progress<'py>> {
+    let py = this.py();
+    let handled = outcome.as_ref().err().map(|error| error.value(py).clone().into_any());
+    let progress = (kind.resume)(this, outcome);
+    if let (Some(handled), Err(raised)) = (handled, &progress) {
+        give_context(raised.value(py).as_any(), handled)?;
+    }
+    progress
+}
+
+/// A chain of contexts that is longer is taken for a circle.
+const LONGEST_CHAIN: usize = 1000;
+
+/// CPython: _PyErr_SetObject
+#[cold]
+fn give_context<'py>(raised: &Bound<'py, PyAny>, handled: Bound<'py, PyAny>) -> PyResult<()> {
+    let name = pyo3::intern!(raised.py(), "__context__");
+    if raised.is(&handled) || !raised.getattr(name)?.is_none() {
+        return Ok(());
+    }
+    let mut older = handled.clone();
+    for _ in 0..LONGEST_CHAIN {
+        older = older.getattr(name)?;
+        if older.is_none() {
+            return raised.setattr(name, handled);
+        }
+        if older.is(raised) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Goes on until the coroutine has to wait or is over.
@@ -257,7 +297,7 @@ fn advance<'py>(
         }
         Ok(Progress::Future(future)) => {
             let outcome = future.as_future().result();
-            advance(this, kind, (kind.resume)(this, outcome))
+            advance(this, kind, resume(this, kind, outcome))
         }
         Ok(Progress::Iterator(iterator)) => drive(this, kind, iterator, send_none),
         Err(error) => {

@@ -13,7 +13,7 @@ use crate::combinators::timeout;
 #[cfg(Py_3_14)]
 use crate::handles::thread_safe::ThreadSafeHandle;
 use crate::handles::{self, Handle, Parts, Timed, TimerHandle};
-use crate::loop_state::{EventLoop, Item, set};
+use crate::loop_state::{EventLoop, Item, get, set};
 use crate::names;
 use crate::tasks::{Task, sleep, wrapper};
 
@@ -115,7 +115,7 @@ pub fn format_callback(
     let function = names::FORMAT_CALLBACK_SOURCE.get(py)?;
     let keywords = PyDict::new(py);
     if cfg!(Py_3_13) {
-        keywords.set_item("debug", crate::loop_state::get(&slf.get().debug))?;
+        keywords.set_item("debug", get(&slf.get().debug))?;
     }
     Ok(function.call((callback, args), Some(&keywords))?.to_string())
 }
@@ -238,9 +238,11 @@ pub fn scheduled_handles<'py>(slf: &Bound<'py, EventLoop>) -> PyResult<Bound<'py
     let all = || -> Vec<Bound<'py, PyAny>> {
         slf.get().timers.borrow_mut(py).iter().map(|(_, timer)| timer.bind(py)).collect()
     };
-    all().iter().filter_map(timeout::as_timeout).try_for_each(timeout::show_handle)?;
+    if !get(&slf.get().closed) {
+        all().iter().filter_map(timeout::as_timeout).try_for_each(timeout::show_handle)?;
+    }
     let mut timers = all();
-    timers.retain(|timer| sleep::as_sleep(timer).is_none());
+    timers.retain(|timer| handles::as_timer_handle(timer).is_some());
     let when = |timer: &Bound<'py, PyAny>| handles::as_timer_handle(timer).map_or(0.0, Timed::when);
     timers.sort_by(|one, other| when(one).total_cmp(&when(other)));
     PyList::new(py, timers)
