@@ -1,5 +1,6 @@
 """`loop_factory`: every test that asks for it runs on stock asyncio first, then on Ferrio."""
 
+import signal
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from importlib import import_module
@@ -11,3 +12,12 @@ import pytest
 def loop_factory(request: pytest.FixtureRequest) -> Callable[[], AbstractEventLoop]:
     """The function that makes a new event loop of one implementation."""
     return import_module(request.param).new_event_loop
+
+
+def pytest_configure() -> None:
+    """Undo what a shell does to the commands that it starts in the background.
+
+    They ignore Ctrl-C, and so would every program that a test starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
