@@ -18,7 +18,7 @@ use std::ffi::c_int;
 use ferrio_capi::method::Next;
 use ferrio_capi::send::{Sent, send_none};
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
+use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi};
@@ -236,8 +236,8 @@ fn drive<'py>(
     }
 }
 
-/// Goes on with an outcome. An error that is raised while another is handled has that as its context,
-/// as in an `except` block.
+/// Goes on with an outcome. What goes wrong while the coroutine is being closed has GeneratorExit as its
+/// context: no kind of coroutine handles that to the end.
 #[inline]
 fn resume<'py>(
     this: &Bound<'py, Coroutine>,
@@ -245,7 +245,9 @@ fn resume<'py>(
     outcome: PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Progress<'py>> {
     let py = this.py();
-    let handled = outcome.as_ref().err().map(|error| error.value(py).clone().into_any());
+    let closing =
+        outcome.as_ref().err().filter(|error| error.is_instance_of::<PyGeneratorExit>(py));
+    let handled = closing.map(|error| error.value(py).clone().into_any());
     let progress = (kind.resume)(this, outcome);
     if let (Some(handled), Err(raised)) = (handled, &progress) {
         give_context(raised.value(py).as_any(), handled)?;
