@@ -18,7 +18,7 @@ use std::ffi::c_int;
 use ferrio_capi::method::Next;
 use ferrio_capi::send::{Sent, send_none};
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
-use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyStopIteration, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi};
@@ -179,14 +179,15 @@ fn next<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Next<'py>> {
 fn wake<'py>(this: &Bound<'py, Coroutine>, kind: &'static Kind) -> PyResult<Next<'py>> {
     let awaited = this.state().awaited.take(this.py()).ok_or_else(reused)?;
     let Some(future) = futures::as_exact(&awaited).map(AsFuture::as_future) else {
-        return drive(this, kind, awaited, send_none);
+        let sent = send_none(&awaited);
+        return go_on(this, kind, awaited, sent);
     };
     let outcome = if future.state.is_pending() {
         Err(PyRuntimeError::new_err("await wasn't used with future"))
     } else {
         future.result()
     };
-    advance(this, kind, resume(this, kind, outcome))
+    advance(this, kind, (kind.resume)(this, outcome))
 }
 
 /// `throw(exception)`.
@@ -213,99 +214,76 @@ fn throw_into<'py>(
 ) -> PyResult<Next<'py>> {
     let awaited = this.state().awaited.take(this.py()).ok_or_else(reused)?;
     if futures::as_exact(&awaited).is_some() {
-        return advance(this, kind, resume(this, kind, Err(exception)));
+        return advance(this, kind, (kind.resume)(this, Err(exception)));
     }
-    drive(this, kind, awaited, |iterator| awaitable::throw(iterator, exception))
+    let sent = awaitable::throw(&awaited, exception);
+    go_on(this, kind, awaited, sent)
 }
 
-/// One step of the iterator of what is awaited.
-fn drive<'py>(
+/// Goes on after a step of the iterator of what is awaited.
+fn go_on<'py>(
     this: &Bound<'py, Coroutine>,
     kind: &'static Kind,
     iterator: Bound<'py, PyAny>,
-    step: impl FnOnce(&Bound<'py, PyAny>) -> Sent<'py>,
+    sent: Sent<'py>,
 ) -> PyResult<Next<'py>> {
-    match step(&iterator) {
+    match outcome_or_wait(this, iterator, sent) {
+        Ok(outcome) => advance(this, kind, (kind.resume)(this, outcome)),
+        Err(waiting) => Ok(waiting),
+    }
+}
+
+/// The outcome of what is awaited; while it has none, what the coroutine yields, as the error.
+fn outcome_or_wait<'py>(
+    this: &Bound<'py, Coroutine>,
+    iterator: Bound<'py, PyAny>,
+    sent: Sent<'py>,
+) -> Result<PyResult<Bound<'py, PyAny>>, Next<'py>> {
+    match sent {
+        Sent::Returned(value) => Ok(Ok(value)),
+        Sent::Raised(error) => Ok(Err(error)),
         Sent::Yielded(item) => {
             this.state().awaited.set(iterator);
             this.state().phase.set(Phase::Waiting);
-            Ok(Next::Yield(item))
+            Err(Next::Yield(item))
         }
-        Sent::Returned(value) => advance(this, kind, resume(this, kind, Ok(value))),
-        Sent::Raised(error) => advance(this, kind, resume(this, kind, Err(error))),
     }
 }
 
-/// Goes on with an outcome. What goes wrong while the coroutine is being closed has GeneratorExit as its
-/// context: no kind of coroutine handles that to the end.
-#[inline]
-fn resume<'py>(
-    this: &Bound<'py, Coroutine>,
-    kind: &'static Kind,
-    outcome: PyResult<Bound<'py, PyAny>>,
-) -> PyResult<Progress<'py>> {
-    let py = this.py();
-    let closing =
-        outcome.as_ref().err().filter(|error| error.is_instance_of::<PyGeneratorExit>(py));
-    let handled = closing.map(|error| error.value(py).clone().into_any());
-    let progress = (kind.resume)(this, outcome);
-    if let (Some(handled), Err(raised)) = (handled, &progress) {
-        give_context(raised.value(py).as_any(), handled)?;
-    }
-    progress
-}
-
-/// A chain of contexts that is longer is taken for a circle.
-const LONGEST_CHAIN: usize = 1000;
-
-/// CPython: _PyErr_SetObject
-#[cold]
-fn give_context<'py>(raised: &Bound<'py, PyAny>, handled: Bound<'py, PyAny>) -> PyResult<()> {
-    let name = pyo3::intern!(raised.py(), "__context__");
-    if raised.is(&handled) || !raised.getattr(name)?.is_none() {
-        return Ok(());
-    }
-    let mut older = handled.clone();
-    for _ in 0..LONGEST_CHAIN {
-        older = older.getattr(name)?;
-        if older.is_none() {
-            return raised.setattr(name, handled);
-        }
-        if older.is(raised) {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Goes on until the coroutine has to wait or is over.
+/// Goes on until the coroutine has to wait or is over. What is awaited may be ready any number of times.
 #[inline]
 fn advance<'py>(
     this: &Bound<'py, Coroutine>,
     kind: &'static Kind,
-    progress: PyResult<Progress<'py>>,
+    mut progress: PyResult<Progress<'py>>,
 ) -> PyResult<Next<'py>> {
     let state = this.state();
-    match progress {
-        Ok(Progress::Return(value)) => {
-            end(this);
-            Ok(Next::Return(value))
-        }
-        Ok(Progress::Future(future)) if future.as_future().state.is_pending() => {
-            future.as_future().state.blocking.set(true);
-            state.awaited.set(future.clone());
-            state.phase.set(Phase::Waiting);
-            Ok(Next::Yield(future.into_any()))
-        }
-        Ok(Progress::Future(future)) => {
-            let outcome = future.as_future().result();
-            advance(this, kind, resume(this, kind, outcome))
-        }
-        Ok(Progress::Iterator(iterator)) => drive(this, kind, iterator, send_none),
-        Err(error) => {
-            end(this);
-            Err(no_stop_iteration(this.py(), error))
-        }
+    loop {
+        let outcome = match progress {
+            Ok(Progress::Return(value)) => {
+                end(this);
+                return Ok(Next::Return(value));
+            }
+            Ok(Progress::Future(future)) if future.as_future().state.is_pending() => {
+                future.as_future().state.blocking.set(true);
+                state.awaited.set(future.clone());
+                state.phase.set(Phase::Waiting);
+                return Ok(Next::Yield(future.into_any()));
+            }
+            Ok(Progress::Future(future)) => future.as_future().result(),
+            Ok(Progress::Iterator(iterator)) => {
+                let sent = send_none(&iterator);
+                match outcome_or_wait(this, iterator, sent) {
+                    Ok(outcome) => outcome,
+                    Err(waiting) => return Ok(waiting),
+                }
+            }
+            Err(error) => {
+                end(this);
+                return Err(no_stop_iteration(this.py(), error));
+            }
+        };
+        progress = (kind.resume)(this, outcome);
     }
 }
 

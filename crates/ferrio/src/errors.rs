@@ -84,3 +84,13 @@ pub fn closed_descriptor() -> std::io::Error {
     const EBADF: i32 = 9;
     std::io::Error::from_raw_os_error(EBADF)
 }
+
+/// What is raised after `error` was handled: itself, or what went wrong meanwhile with `error` as its
+/// context, as in an `except` block.
+pub fn after_handling(py: Python<'_>, error: PyErr, handled: PyResult<()>) -> PyErr {
+    let Err(later) = handled else {
+        return error;
+    };
+    let set = later.value(py).setattr(pyo3::intern!(py, "__context__"), error.value(py));
+    set.err().unwrap_or(later)
+}

@@ -22,6 +22,7 @@ use super::callback::{self, Callback, Kind as CallbackKind};
 use super::ensure_future::{create_task, is_coroutine, running_loop};
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
 use crate::deque::Deque;
+use crate::errors;
 use crate::futures::AsFuture;
 use crate::futures::future::Status;
 use crate::futures::methods as futures;
@@ -257,8 +258,7 @@ fn put(state: &IteratorState, item: Bound<'_, PyAny>) -> PyResult<()> {
 
 /// CPython: Queue._wakeup_next
 fn wake_next(py: Python<'_>, state: &IteratorState) -> PyResult<()> {
-    while let Some(getter) = state.getters.get(py, 0)? {
-        state.getters.remove(&getter)?;
+    while let Some(getter) = state.getters.pop_front(py)? {
         if let Some(getter) = futures::as_exact(&getter).filter(|one| is_pending(one)) {
             return getter.as_future().set_result(none(py));
         }
@@ -307,13 +307,12 @@ fn fetch_or_wait<'py>(
     this: &Bound<'py, Coroutine>,
     state: &IteratorState,
 ) -> PyResult<Progress<'py>> {
-    let Some(item) = state.done.get(py, 0)? else {
+    let Some(item) = state.done.pop_front(py)? else {
         let waiter = any_task::create_future(&any_task::running_loop(py)?)?;
         state.getters.push_back(waiter.clone())?;
         this.state().first.set(waiter.clone());
         return awaiting(waiter);
     };
-    state.done.remove(&item)?;
     if item.is_none() {
         return Err(PyTimeoutError::new_err(()));
     }
@@ -335,13 +334,11 @@ fn fetch_after_waiting<'py>(
     let state = iterator.state();
     let getter = this.state().first.take(py);
     let Err(error) = outcome else { return fetch_or_wait(py, this, state) };
-    if let Some(getter) = getter {
-        give_up(py, state, &getter)?;
-    }
+    let given_up = getter.map_or(Ok(()), |getter| give_up(py, state, &getter));
     if cfg!(Py_3_14) {
         state.left.set(state.left.get() + 1);
     }
-    Err(error)
+    Err(errors::after_handling(py, error, given_up))
 }
 
 /// A task stops to wait. CPython: Queue.get

@@ -130,7 +130,7 @@ fn acquire_after_waiting<'py>(
         }
         Err(error) => {
             if errors::is_cancelled_error(py, &error)? && !state.locked.get() {
-                wake_up_first(&lock)?;
+                return Err(errors::after_handling(py, error, wake_up_first(&lock)));
             }
             Err(error)
         }

@@ -166,18 +166,32 @@ fn acquire_after_waiting<'py>(
     let semaphore = coroutine::owner::<Semaphore>(this)?;
     let failed = outcome.err();
     let waiter = waiters::leave(this, &semaphore)?;
-    if let (Some(error), Some(waiter)) = (&failed, &waiter)
+    let passed_on = pass_on(&semaphore, waiter.as_ref(), failed.as_ref());
+    match failed {
+        Some(error) => Err(errors::after_handling(py, error, passed_on)),
+        None => passed_on.map(|()| Progress::Return(boolean(py, true))),
+    }
+}
+
+/// Wakes as many others as may go on now.
+fn pass_on(
+    this: &Bound<'_, Semaphore>,
+    waiter: Option<&Bound<'_, PyAny>>,
+    failed: Option<&PyErr>,
+) -> PyResult<()> {
+    let py = this.py();
+    if let (Some(error), Some(waiter)) = (failed, waiter)
         && errors::is_cancelled_error(py, error)?
     {
-        give_back(&semaphore, waiter)?;
+        give_back(this, waiter)?;
     }
-    let value = &semaphore.state().value;
+    let value = &this.state().value;
     if cfg!(Py_3_13) {
-        while value.exceeds(py, 0)? && wake_up_next(&semaphore)? {}
+        while value.exceeds(py, 0)? && wake_up_next(this)? {}
     } else if failed.is_none() && value.exceeds(py, 0)? {
-        wake_up_next(&semaphore)?;
+        wake_up_next(this)?;
     }
-    failed.map_or_else(|| Ok(Progress::Return(boolean(py, true))), Err)
+    Ok(())
 }
 
 /// A waiter was cancelled, in the same turn perhaps in which it was woken: then its place is free again.

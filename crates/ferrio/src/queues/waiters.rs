@@ -9,6 +9,7 @@ use super::order::{Order, plain_order};
 use super::queue::Queue;
 use crate::coroutine::{self, Coroutine, Progress, awaiting};
 use crate::deque::Deque;
+use crate::errors;
 use crate::futures::{AsFuture, methods as futures};
 use crate::locks::waiting;
 use crate::names::none;
@@ -87,10 +88,9 @@ pub fn resume<'py, S: Side>(
     match (outcome, waiter) {
         (Ok(_), _) => go_on::<S>(this, &queue),
         (Err(error), None) => Err(error),
-        (Err(error), Some(waiter)) => match give_up::<S>(&queue, &waiter) {
-            Ok(()) => Err(error),
-            Err(later) => Err(while_handling(&queue, error, later)),
-        },
+        (Err(error), Some(waiter)) => {
+            Err(errors::after_handling(this.py(), error, give_up::<S>(&queue, &waiter)))
+        }
     }
 }
 
@@ -109,17 +109,6 @@ fn give_up<'py, S: Side>(queue: &Bound<'py, Queue>, waiter: &Bound<'py, PyAny>) 
         wake_up_next(queue, S::waiters(queue))?;
     }
     Ok(())
-}
-
-/// `later`, raised while `first` was handled.
-#[cold]
-fn while_handling(queue: &Bound<'_, Queue>, first: PyErr, later: PyErr) -> PyErr {
-    let py = queue.py();
-    let value = later.value(py).clone();
-    match value.setattr(intern!(py, "__context__"), first.into_value(py)) {
-        Ok(()) => later,
-        Err(error) => error,
-    }
 }
 
 /// `self._get_loop().create_future()`.

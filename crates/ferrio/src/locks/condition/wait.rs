@@ -203,12 +203,10 @@ fn finish<'py>(
         }
     };
     // A notification may have been meant for this task: another one gets it.
-    if cfg!(Py_3_13) {
-        if Condition::is_plain(condition) {
-            wake_up_to(condition, &Count::new(1))?;
-        } else {
-            condition.as_any().call_method1(intern!(py, "_notify"), (1,))?;
-        }
-    }
-    Err(error)
+    let passed_on = match cfg!(Py_3_13) {
+        true if Condition::is_plain(condition) => wake_up_to(condition, &Count::new(1)),
+        true => condition.as_any().call_method1(intern!(py, "_notify"), (1,)).map(drop),
+        false => Ok(()),
+    };
+    Err(errors::after_handling(py, error, passed_on))
 }
