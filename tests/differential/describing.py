@@ -10,15 +10,13 @@ DESCRIPTOR = re.compile(r"\bfd=\d+")
 # docs/compatibility.md: a native coroutine has no frame, and does not know where it was made.
 PLACE = re.compile(r" (?:running|done, defined) at (?!program\.py)[^>\n]*:\d+(?=>)")
 MADE_AT = re.compile(r"\nCoroutine created at .*", re.DOTALL)
-# Debug mode says where a future was made, which for native code is the program's own line.
-BIRTHPLACE = re.compile(r" created at \S+:\d+(?=>)")
 LOOP = re.compile(r"_UnixSelectorEventLoop|\bEventLoop\b")
 PLAIN = (type(None), bool, int, float, str, bytes)
 
 
 def normalise(text):
     """The text without addresses, default numbers of tasks, and the modules of classes."""
-    text = BIRTHPLACE.sub("", PLACE.sub("", text))
+    text = PLACE.sub("", text)
     text = DEFAULT_NAME.sub(
         "Task-N", ADDRESS.sub("0x", DESCRIPTOR.sub("fd=N", MADE_AT.sub("", text)))
     )

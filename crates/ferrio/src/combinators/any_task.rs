@@ -5,8 +5,6 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::futures::methods as futures;
-use crate::loop_state::{as_native, get};
 use crate::names;
 use crate::tasks::{methods, task};
 
@@ -45,16 +43,5 @@ pub fn cancel(object: &Bound<'_, PyAny>) -> PyResult<()> {
     match task::as_exact(object) {
         Some(_) => methods::cancel_awaited(object, None).map(drop),
         None => object.call_method0(intern!(object.py(), "cancel")).map(drop),
-    }
-}
-
-/// `loop.create_future()`.
-#[inline]
-pub fn create_future<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    match as_native(event_loop) {
-        Some(native) if !get(&native.get().create_future_overridden) => {
-            futures::new(native).map(Bound::into_any)
-        }
-        _ => event_loop.call_method0(intern!(event_loop.py(), "create_future")),
     }
 }

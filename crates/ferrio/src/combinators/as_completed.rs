@@ -308,7 +308,7 @@ fn fetch_or_wait<'py>(
     state: &IteratorState,
 ) -> PyResult<Progress<'py>> {
     let Some(item) = state.done.pop_front(py)? else {
-        let waiter = any_task::create_future(&any_task::running_loop(py)?)?;
+        let waiter = futures::create_for(&any_task::running_loop(py)?)?;
         state.getters.push_back(waiter.clone())?;
         this.state().first.set(waiter.clone());
         return awaiting(waiter);

@@ -3,14 +3,14 @@
 use ferrio_capi::method::{Arguments, Object};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple};
 use pyo3::{PyTypeInfo, intern};
 
 use super::debug;
 use super::lifecycle::inherited;
 use crate::futures::methods as futures;
 use crate::loop_state::{EventLoop, get};
-use crate::tasks::{Task, task};
+use crate::tasks::Task;
+use crate::tasks::task::{self, Parts};
 
 /// `create_future`.
 #[inline]
@@ -33,10 +33,7 @@ pub fn create_task<'py>(
     let native = slf.get();
     native.check_closed()?;
     let default = native.task_factory.borrow_mut(py).is_none();
-    if default
-        && arguments.positional_len() == 1
-        && let Some(parts) = plain_parts(arguments)
-    {
+    if default && let Some(parts) = Parts::of_plain_call(arguments) {
         return Ok(task::spawn(slf, parts)?.into_any());
     }
     let (positional, keywords) = arguments.to_objects()?;
@@ -45,25 +42,6 @@ pub fn create_task<'py>(
         return Task::type_object(py).call(positional, Some(&keywords));
     }
     inherited(slf)?.call_method(intern!(py, "create_task"), positional, Some(&keywords))
-}
-
-/// The parts of a call that names nothing but `name` and `context`.
-#[inline]
-fn plain_parts<'py>(arguments: &Arguments<'_, 'py>) -> Option<task::Parts<'py>> {
-    let coro = arguments.value(0)?.clone();
-    let (mut name, mut context) = (None, None);
-    if let Some(names) = arguments.names() {
-        let names = names.cast_into::<PyTuple>().ok()?;
-        for (index, keyword) in names.iter_borrowed().enumerate() {
-            let value = arguments.value(1 + index).cloned();
-            match keyword.cast::<PyString>().ok()?.to_str().ok()? {
-                "name" => name = value,
-                "context" => context = value,
-                _ => return None,
-            }
-        }
-    }
-    Some(task::Parts { coro, name, context })
 }
 
 /// Whether this Python's `create_task` takes `**kwargs` for the task (3.13.3 and later).

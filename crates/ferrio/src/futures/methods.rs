@@ -15,7 +15,7 @@ use super::awaited_by;
 use super::future::{AsFuture, FutureClass, FutureState, Status};
 use super::{attributes, iterator};
 use crate::errors;
-use crate::loop_state::EventLoop;
+use crate::loop_state::{EventLoop, as_native, get};
 use crate::names::{self, boolean, none};
 
 static FUTURE: Class<Future> = Class::new();
@@ -83,12 +83,26 @@ pub fn as_exact<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py,
 pub fn new<'py>(event_loop: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, Future>> {
     let py = event_loop.py();
     let future = FUTURE.alloc(py)?;
-    if crate::loop_state::get(&event_loop.get().debug) {
+    if get(&event_loop.get().debug) {
         future.as_future().state.reset(py, event_loop.as_any().clone())?;
     } else {
         future.as_future().state.begin(event_loop);
     }
     Ok(future)
+}
+
+/// `loop.create_future()` of any loop: past Python where nobody replaced it and debug mode wants no
+/// traceback.
+#[inline]
+pub fn create_for<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    match as_native(event_loop) {
+        Some(native)
+            if !get(&native.get().create_future_overridden) && !get(&native.get().debug) =>
+        {
+            new(native).map(Bound::into_any)
+        }
+        _ => event_loop.call_method0(intern!(event_loop.py(), "create_future")),
+    }
 }
 
 static INIT: Signature<1> =

@@ -10,7 +10,6 @@ use pyo3::types::PyString;
 use crate::deque::Deque;
 use crate::futures::future::Status;
 use crate::futures::{AsFuture, methods as futures};
-use crate::loop_state::{as_native, get};
 use crate::names;
 
 /// `_get_loop()`: the running loop, to which `this` belongs from the first time on; `bound` is its
@@ -35,13 +34,7 @@ pub fn get_loop<'py, T>(this: &Bound<'py, T>, bound: &Slot) -> PyResult<Bound<'p
 /// A future of the running loop, for a task that begins to wait.
 #[inline]
 pub fn create_waiter<'py, T>(this: &Bound<'py, T>, bound: &Slot) -> PyResult<Bound<'py, PyAny>> {
-    let event_loop = get_loop(this, bound)?;
-    match as_native(&event_loop) {
-        Some(native) if !get(&native.get().create_future_overridden) => {
-            futures::new(native).map(Bound::into_any)
-        }
-        _ => event_loop.call_method0(intern!(this.py(), "create_future")),
-    }
+    futures::create_for(&get_loop(this, bound)?)
 }
 
 /// Where a future of ours stands.

@@ -182,12 +182,7 @@ pub fn watch_act<'py>(
     object: &Bound<'py, PyAny>,
     act: &'static Act,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if !event_loop.get().takes_watches() {
-        return watch_through_python(event_loop, direction, fd, object, act);
-    }
-    let (watch, context) = Watch::by(object, act)?;
-    cancel(object.py(), event_loop.get().set_watch(object.py(), direction, fd, watch)?)?;
-    Ok(context)
+    register(event_loop, direction, fd, (object, act), EventLoop::set_watch)
 }
 
 /// [`watch_act`] for one event. Where there is a handle it comes again and again.
@@ -198,11 +193,26 @@ pub fn watch_act_once<'py>(
     object: &Bound<'py, PyAny>,
     act: &'static Act,
 ) -> PyResult<Bound<'py, PyAny>> {
+    register(event_loop, direction, fd, (object, act), EventLoop::set_watch_once)
+}
+
+/// How a watch is put into the table; what it replaces is given back.
+type SetWatch =
+    fn(&EventLoop, Python<'_>, Direction, BorrowedFd<'_>, Watch) -> PyResult<Option<Watch>>;
+
+#[inline]
+fn register<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    direction: Direction,
+    fd: BorrowedFd<'_>,
+    (object, act): (&Bound<'py, PyAny>, &'static Act),
+    set_watch: SetWatch,
+) -> PyResult<Bound<'py, PyAny>> {
     if !event_loop.get().takes_watches() {
         return watch_through_python(event_loop, direction, fd, object, act);
     }
     let (watch, context) = Watch::by(object, act)?;
-    cancel(object.py(), event_loop.get().set_watch_once(object.py(), direction, fd, watch)?)?;
+    cancel(object.py(), set_watch(event_loop.get(), object.py(), direction, fd, watch)?)?;
     Ok(context)
 }
 

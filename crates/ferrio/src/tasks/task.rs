@@ -10,10 +10,11 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 
+use ferrio_capi::method::Arguments;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, context, send};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::DerefToPyAny;
+use pyo3::types::{DerefToPyAny, PyString, PyTuple};
 use pyo3::{PyTypeInfo, ffi};
 
 use super::name::{self, Name};
@@ -120,6 +121,30 @@ pub struct Parts<'py> {
     pub name: Option<Bound<'py, PyAny>>,
     /// The context; a copy of the current one when None.
     pub context: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Parts<'py> {
+    /// The parts of a call `create_task(coro)` that names nothing but `name` and `context`.
+    #[inline]
+    pub fn of_plain_call(arguments: &Arguments<'_, 'py>) -> Option<Self> {
+        if arguments.positional_len() != 1 {
+            return None;
+        }
+        let coro = arguments.value(0)?.clone();
+        let (mut name, mut context) = (None, None);
+        if let Some(names) = arguments.names() {
+            let names = names.cast_into::<PyTuple>().ok()?;
+            for (index, keyword) in names.iter_borrowed().enumerate() {
+                let value = arguments.value(1 + index).cloned();
+                match keyword.cast::<PyString>().ok()?.to_str().ok()? {
+                    "name" => name = value,
+                    "context" => context = value,
+                    _ => return None,
+                }
+            }
+        }
+        Some(Self { coro, name, context })
+    }
 }
 
 /// The task of `loop.create_task(coro)`.

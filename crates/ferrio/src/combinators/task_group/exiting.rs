@@ -14,6 +14,7 @@ use pyo3::types::PyType;
 use super::{TaskGroup, abort, is_cancellation, is_something};
 use crate::combinators::any_task;
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
+use crate::futures::methods as futures;
 use crate::names::{self, boolean, none};
 
 static EXIT: Kind =
@@ -110,7 +111,7 @@ fn wait<'py>(
     let waiter = match state.on_completed.get(py).filter(|waiter| !waiter.is_none()) {
         Some(waiter) => waiter,
         None => {
-            let waiter = any_task::create_future(&state.event_loop.get_or_none(py))?;
+            let waiter = futures::create_for(&state.event_loop.get_or_none(py))?;
             state.on_completed.set(waiter.clone());
             waiter
         }

@@ -83,7 +83,7 @@ fn aenter<'py>(this: &Bound<'py, TaskGroup>) -> Object<'py> {
 /// these attributes.
 #[inline]
 fn create_task<'py>(this: &Bound<'py, TaskGroup>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    if let Some(parts) = plain_parts(&arguments)
+    if let Some(parts) = Parts::of_plain_call(&arguments)
         && let Some(task) = create_natively(this, parts)?
     {
         return Ok(task);
@@ -132,28 +132,6 @@ fn create_natively<'py>(
     tasks.set_item(&task, none(py))?;
     task.as_future().add_callback(&done_callback(this)?, context::copy_current(py)?)?;
     Ok(Some(task.into_any()))
-}
-
-/// The parts of a call that names nothing but `name` and `context`.
-#[inline]
-fn plain_parts<'py>(arguments: &Arguments<'_, 'py>) -> Option<Parts<'py>> {
-    if arguments.positional_len() != 1 {
-        return None;
-    }
-    let coro = arguments.value(0)?.clone();
-    let (mut name, mut context) = (None, None);
-    if let Some(names) = arguments.names() {
-        let names = names.cast_into::<PyTuple>().ok()?;
-        for (index, keyword) in names.iter_borrowed().enumerate() {
-            let value = arguments.value(1 + index).cloned();
-            match keyword.cast::<PyString>().ok()?.to_str().ok()? {
-                "name" => name = value,
-                "context" => context = value,
-                _ => return None,
-            }
-        }
-    }
-    Some(Parts { coro, name, context })
 }
 
 fn task_done<'py>(this: &Bound<'py, TaskGroup>, task: &Bound<'py, PyAny>) -> Object<'py> {
