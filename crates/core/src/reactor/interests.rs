@@ -23,9 +23,11 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use rustix::event::epoll::EventFlags;
-use rustix::io::Errno;
 
 use super::Poller;
+use pair::{Pair, Registration, Side};
+
+mod pair;
 
 /// Who waits for which fd: at most one reader and one writer each, registered in a [`Poller`].
 ///
@@ -294,97 +296,6 @@ impl<T> Default for Interests<T> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-#[derive(Debug)]
-struct Pair<T> {
-    reader: Option<T>,
-    writer: Option<T>,
-    registration: Registration,
-}
-
-/// What epoll knows of an fd, as far as we do.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-enum Registration {
-    /// Nothing.
-    None,
-    /// These events are reported; one of them only if `ONESHOT` is among them.
-    Armed(EventFlags),
-    /// One event was reported, and no further one will be.
-    Spent,
-}
-
-impl<T> Pair<T> {
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.reader.is_none() && self.writer.is_none()
-    }
-
-    /// The events that are waited for; `once` is added where one side waits alone.
-    fn flags(&self, once: EventFlags) -> EventFlags {
-        match (&self.reader, &self.writer) {
-            (None, None) => EventFlags::empty(),
-            (Some(_), None) => EventFlags::IN | once,
-            (None, Some(_)) => EventFlags::OUT | once,
-            (Some(_), Some(_)) => EventFlags::IN | EventFlags::OUT,
-        }
-    }
-
-    /// Makes the registration of `fd` what is wanted.
-    fn register(
-        &mut self,
-        poller: &Poller,
-        fd: BorrowedFd<'_>,
-        wanted: EventFlags,
-    ) -> io::Result<()> {
-        match self.registration {
-            // One who wants a single event ignores those that come on top.
-            Registration::Armed(flags)
-                if flags == wanted || flags | EventFlags::ONESHOT == wanted =>
-            {
-                return Ok(());
-            }
-            Registration::Armed(_) if wanted.is_empty() => {
-                // An fd that was closed since is no longer registered, and that is what was asked for.
-                let _ = poller.delete(fd);
-                self.registration = Registration::None;
-                return Ok(());
-            }
-            Registration::Armed(_) => poller.modify(fd, wanted)?,
-            _ if wanted.is_empty() => return Ok(()),
-            Registration::Spent => match poller.modify(fd, wanted) {
-                Err(error) if is_unknown(&error) => poller.add(fd, wanted)?,
-                outcome => outcome?,
-            },
-            Registration::None => poller.add(fd, wanted)?,
-        }
-        self.registration = Registration::Armed(wanted);
-        Ok(())
-    }
-
-    fn side(&mut self, side: Side) -> &mut Option<T> {
-        match side {
-            Side::Reader => &mut self.reader,
-            Side::Writer => &mut self.writer,
-        }
-    }
-}
-
-impl<T> Default for Pair<T> {
-    fn default() -> Self {
-        Self { reader: None, writer: None, registration: Registration::None }
-    }
-}
-
-#[derive(Copy, Clone)]
-enum Side {
-    Reader,
-    Writer,
-}
-
-/// Whether epoll says that the fd is not registered.
-fn is_unknown(error: &io::Error) -> bool {
-    Errno::from_io_error(error) == Some(Errno::NOENT)
 }
 
 fn dense_index(fd: RawFd) -> Option<usize> {
