@@ -53,11 +53,12 @@ class Connecting(asyncio.SelectorEventLoop):
             all_errors: bool = False,
         ) -> Any:
             """Connect to a TCP server. See asyncio's loop.create_connection()."""
+            no_tls = _names_no_tls(
+                ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout
+            )
             to_host = not (host is None and port is None) and sock is local_addr is None
-            no_tls = not ssl and server_hostname is None
-            no_tls = no_tls and ssl_handshake_timeout is ssl_shutdown_timeout is None
             in_order = happy_eyeballs_delay is None and not interleave
-            if to_host and no_tls and in_order and self._connects_natively():
+            if no_tls and to_host and in_order and self._connects_natively():
                 return await self._connect_to_host(
                     protocol_factory, host, port, family, proto, flags, all_errors
                 )
@@ -100,11 +101,12 @@ class Connecting(asyncio.SelectorEventLoop):
             interleave: Any = None,
         ) -> Any:
             """Connect to a TCP server. See asyncio's loop.create_connection()."""
+            no_tls = _names_no_tls(
+                ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout
+            )
             to_host = not (host is None and port is None) and sock is local_addr is None
-            no_tls = not ssl and server_hostname is None
-            no_tls = no_tls and ssl_handshake_timeout is ssl_shutdown_timeout is None
             in_order = happy_eyeballs_delay is None and not interleave
-            if to_host and no_tls and in_order and self._connects_natively():
+            if no_tls and to_host and in_order and self._connects_natively():
                 return await self._connect_to_host(
                     protocol_factory, host, port, family, proto, flags, False
                 )
@@ -137,8 +139,7 @@ class Connecting(asyncio.SelectorEventLoop):
         ssl_shutdown_timeout: Any = None,
     ) -> Any:
         """Connect to a Unix socket. See asyncio's loop.create_unix_connection()."""
-        no_tls = not ssl and server_hostname is None
-        no_tls = no_tls and ssl_handshake_timeout is ssl_shutdown_timeout is None
+        no_tls = _names_no_tls(ssl, server_hostname, ssl_handshake_timeout, ssl_shutdown_timeout)
         if path is not None and sock is None and no_tls and self._connects_natively():
             path = os.fspath(path)
             infos = [(AF_UNIX, SOCK_STREAM, 0, "", path)]
@@ -214,6 +215,10 @@ class Connecting(asyncio.SelectorEventLoop):
 for _name in ("create_connection", "create_unix_connection"):
     _qualified = getattr(asyncio.SelectorEventLoop, _name).__qualname__
     getattr(Connecting, _name).__qualname__ = _qualified
+
+
+def _names_no_tls(ssl: Any, server_hostname: Any, *timeouts: Any) -> bool:
+    return not ssl and server_hostname is None and not any(t is not None for t in timeouts)
 
 
 def _failure(failures: list[OSError], all_errors: bool) -> Exception:
