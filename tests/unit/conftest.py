@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import gc
+import importlib
 import os
 import re
 import socket
@@ -80,10 +81,27 @@ def stock_loop():
     close_loop(loop)
 
 
+@pytest.fixture(params=["asyncio", "ferrio"])
+def package(request):
+    """The module that has the classes and functions under test: stock's, then the native ones."""
+    return importlib.import_module(request.param)
+
+
 @pytest.fixture
 def run(loop):
     """Run a coroutine on the loop to its end and return its result."""
     return loop.run_until_complete
+
+
+@pytest.fixture
+def run_main(loop_factory):
+    """Run a coroutine function on a loop of its own and return its result."""
+
+    def run_main(main, **options):
+        with asyncio.Runner(loop_factory=loop_factory, **options) as runner:
+            return runner.run(main())
+
+    return run_main
 
 
 @pytest.fixture

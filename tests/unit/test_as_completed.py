@@ -4,64 +4,38 @@ import asyncio
 import sys
 
 import pytest
+from small_coroutines import fail, give
 
 asynchronous = pytest.mark.skipif(sys.version_info < (3, 13), reason="async for came with 3.13")
 
 
-@pytest.fixture(params=["asyncio", "ferrio"])
-def as_completed(request):
-    """The function under test."""
-    if request.param == "asyncio":
-        return asyncio.as_completed
-    import ferrio
-
-    return ferrio.as_completed
-
-
 @pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
-
-
-async def give(value, turns=0):
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    return value
-
-
-async def fail(error, turns=0):
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    raise error
+def as_completed(package):
+    """The function under test."""
+    return package.as_completed
 
 
 @pytest.mark.parametrize("collection", [list, tuple, set, iter])
-def test_results_come_as_they_are_there(run, as_completed, collection):
+def test_results_come_as_they_are_there(run_main, as_completed, collection):
     async def main():
         stock = asyncio.Task(give("stock", 4), loop=asyncio.get_running_loop())
         given = [give("slow", 6), give("quick"), asyncio.create_task(give("task", 2)), stock]
         return [await each for each in as_completed(collection(given))]
 
-    assert run(main) == ["quick", "task", "stock", "slow"]
+    assert run_main(main) == ["quick", "task", "stock", "slow"]
 
 
-def test_only_native_futures_and_coroutines(run, as_completed):
+def test_only_native_futures_and_coroutines(run_main, as_completed):
     async def main():
         future = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(future.set_result, "future")
         given = [give("slow", 6), give("quick"), asyncio.create_task(give("task", 3)), future]
         return {await each for each in as_completed(given)}
 
-    assert run(main) == {"quick", "task", "slow", "future"}
+    assert run_main(main) == {"quick", "task", "slow", "future"}
 
 
-def test_exceptions_come_in_their_turn(run, as_completed):
+def test_exceptions_come_in_their_turn(run_main, as_completed):
     async def main():
         seen = []
         for each in as_completed([give(1, 1), fail(ValueError("mine"), 3), give(2, 5)]):
@@ -71,25 +45,25 @@ def test_exceptions_come_in_their_turn(run, as_completed):
                 seen.append(str(error))
         return seen
 
-    assert run(main) == [1, "mine", 2]
+    assert run_main(main) == [1, "mine", 2]
 
 
-def test_the_same_object_twice_comes_once(run, as_completed):
+def test_the_same_object_twice_comes_once(run_main, as_completed):
     async def main():
         coroutine = give(1)
         return [await each for each in as_completed([coroutine, coroutine])]
 
-    assert run(main) == [1]
+    assert run_main(main) == [1]
 
 
-def test_nothing_is_nothing(run, as_completed):
+def test_nothing_is_nothing(run_main, as_completed):
     async def main():
         return [await each for each in as_completed([], timeout=1)]
 
-    assert run(main) == []
+    assert run_main(main) == []
 
 
-def test_the_time_runs_out_for_what_is_left(run, as_completed):
+def test_the_time_runs_out_for_what_is_left(run_main, as_completed):
     async def main():
         future = asyncio.get_running_loop().create_future()
         other = asyncio.get_running_loop().create_future()
@@ -101,27 +75,27 @@ def test_the_time_runs_out_for_what_is_left(run, as_completed):
                 seen.append("timeout")
         return seen, future._callbacks, other.done()
 
-    assert run(main) == (["quick", "timeout", "timeout"], None, False)
+    assert run_main(main) == (["quick", "timeout", "timeout"], None, False)
 
 
-def test_the_timer_is_cancelled_when_all_are_there(run, as_completed):
+def test_the_timer_is_cancelled_when_all_are_there(run_main, as_completed):
     async def main():
         for each in as_completed([give(1), give(2)], timeout=60):
             await each
         return [handle for handle in asyncio.get_running_loop()._scheduled if not handle._cancelled]
 
-    assert run(main) == []
+    assert run_main(main) == []
 
 
-def test_they_can_be_awaited_side_by_side(run, as_completed):
+def test_they_can_be_awaited_side_by_side(run_main, as_completed):
     async def main():
         waits = list(as_completed([give(1, 2), give(2, 4), give(3, 6)]))
         return await asyncio.gather(*waits)
 
-    assert run(main) == [1, 2, 3]
+    assert run_main(main) == [1, 2, 3]
 
 
-def test_who_stops_to_wait_leaves_its_turn_to_the_next(run, as_completed):
+def test_who_stops_to_wait_leaves_its_turn_to_the_next(run_main, as_completed):
     async def main():
         loop = asyncio.get_running_loop()
         futures = [loop.create_future() for _ in range(2)]
@@ -135,11 +109,11 @@ def test_who_stops_to_wait_leaves_its_turn_to_the_next(run, as_completed):
             await first
         return await asyncio.wait_for(second, 5)
 
-    assert run(main) == "result"
+    assert run_main(main) == "result"
 
 
 @asynchronous
-def test_async_for_gives_the_futures_themselves(run, as_completed):
+def test_async_for_gives_the_futures_themselves(run_main, as_completed):
     async def main():
         tasks = [asyncio.create_task(give(number, 6 - 2 * number)) for number in range(3)]
         seen = []
@@ -148,11 +122,16 @@ def test_async_for_gives_the_futures_themselves(run, as_completed):
             seen.append((task in tasks, task.done(), result))
         return seen
 
-    assert run(main) == [(True, True, 2), (True, True, 1), (True, True, 0), (False, True, "made")]
+    assert run_main(main) == [
+        (True, True, 2),
+        (True, True, 1),
+        (True, True, 0),
+        (False, True, "made"),
+    ]
 
 
 @asynchronous
-def test_async_for_ends_with_the_time(run, as_completed):
+def test_async_for_ends_with_the_time(run_main, as_completed):
     async def main():
         future = asyncio.get_running_loop().create_future()
         seen = []
@@ -166,11 +145,11 @@ def test_async_for_ends_with_the_time(run, as_completed):
             await collect()
         return seen
 
-    assert run(main) == [1]
+    assert run_main(main) == [1]
 
 
 @asynchronous
-def test_both_forms_can_take_turns(run, as_completed):
+def test_both_forms_can_take_turns(run_main, as_completed):
     async def main():
         iterator = as_completed([give(1, 1), give(2, 3), give(3, 5)])
         seen = []
@@ -183,7 +162,7 @@ def test_both_forms_can_take_turns(run, as_completed):
             await anext(iterator)
         return seen
 
-    assert run(main) == [1, 2, 3]
+    assert run_main(main) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +175,7 @@ def test_both_forms_can_take_turns(run, as_completed):
         lambda function: list(function(asyncio.get_running_loop().create_future())),
     ],
 )
-def test_wrong_arguments_get_stock_words(run, as_completed, call):
+def test_wrong_arguments_get_stock_words(run_main, as_completed, call):
     async def main():
         with pytest.raises(TypeError) as caught:
             call(as_completed)
@@ -204,5 +183,5 @@ def test_wrong_arguments_get_stock_words(run, as_completed, call):
             call(asyncio.as_completed)
         return str(caught.value), str(expected.value)
 
-    caught, expected = run(main)
+    caught, expected = run_main(main)
     assert caught == expected

@@ -6,32 +6,13 @@ import sys
 import weakref
 
 import pytest
-
-
-@pytest.fixture(params=["asyncio", "ferrio"])
-def barrier_class(request):
-    """The class under test."""
-    if request.param == "asyncio":
-        return asyncio.Barrier
-    import ferrio
-
-    return ferrio.Barrier
+from small_coroutines import turns
 
 
 @pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
-
-
-async def turns(count):
-    for _ in range(count):
-        await asyncio.sleep(0)
+def barrier_class(package):
+    """The class under test."""
+    return package.Barrier
 
 
 def waiting_tasks(barrier, count, log):
@@ -46,7 +27,7 @@ def waiting_tasks(barrier, count, log):
     return [asyncio.create_task(wait(name)) for name in range(count)]
 
 
-def test_all_go_on_when_the_last_one_has_come(run, barrier_class):
+def test_all_go_on_when_the_last_one_has_come(run_main, barrier_class):
     async def main():
         barrier, log = barrier_class(3), []
         tasks = waiting_tasks(barrier, 2, log)
@@ -57,30 +38,30 @@ def test_all_go_on_when_the_last_one_has_come(run, barrier_class):
         await asyncio.wait(tasks)
         return log, barrier.n_waiting
 
-    assert run(main) == ([("last", 2), (0, 0), (1, 1)], 0)
+    assert run_main(main) == ([("last", 2), (0, 0), (1, 1)], 0)
 
 
-def test_those_who_come_while_it_drains_wait_for_the_next_round(run, barrier_class):
+def test_those_who_come_while_it_drains_wait_for_the_next_round(run_main, barrier_class):
     async def main():
         barrier, log = barrier_class(2), []
         await asyncio.wait(waiting_tasks(barrier, 6, log))
         return log, barrier._count, barrier._state.name
 
-    log, count, state = run(main)
+    log, count, state = run_main(main)
     assert [index for _, index in log] == [1, 0] * 3
     assert sorted(name for name, _ in log) == list(range(6))
     assert (count, state) == (0, "FILLING")
 
 
-def test_async_with_gives_the_index(run, barrier_class):
+def test_async_with_gives_the_index(run_main, barrier_class):
     async def main():
         async with barrier_class(1) as index:
             return index
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
-def test_abort_breaks_it(run, barrier_class):
+def test_abort_breaks_it(run_main, barrier_class):
     async def main():
         barrier, log = barrier_class(3), []
         tasks = waiting_tasks(barrier, 2, log)
@@ -95,10 +76,10 @@ def test_abort_breaks_it(run, barrier_class):
         return log
 
     broken = ("BrokenBarrierError", "Abort or reset of barrier")
-    assert run(main) == [(0, *broken), (1, *broken)]
+    assert run_main(main) == [(0, *broken), (1, *broken)]
 
 
-def test_reset_sends_those_away_who_wait(run, barrier_class):
+def test_reset_sends_those_away_who_wait(run_main, barrier_class):
     async def main():
         barrier, log = barrier_class(3), []
         first = waiting_tasks(barrier, 2, log)
@@ -110,10 +91,10 @@ def test_reset_sends_those_away_who_wait(run, barrier_class):
 
     broken = ("BrokenBarrierError", "Abort or reset of barrier")
     entries = [(0, 0), (0, *broken), (1, 1), (1, *broken), (2, 2)]
-    assert run(main) == (sorted(entries, key=str), False)
+    assert run_main(main) == (sorted(entries, key=str), False)
 
 
-def test_a_cancelled_waiter_is_no_longer_counted(run, barrier_class):
+def test_a_cancelled_waiter_is_no_longer_counted(run_main, barrier_class):
     async def main():
         barrier, log = barrier_class(2), []
         (first,) = waiting_tasks(barrier, 1, log)
@@ -124,10 +105,10 @@ def test_a_cancelled_waiter_is_no_longer_counted(run, barrier_class):
         await asyncio.wait(waiting_tasks(barrier, 2, log))
         return log
 
-    assert run(main) == [(0, "CancelledError", "gone"), (1, 1), (0, 0)]
+    assert run_main(main) == [(0, "CancelledError", "gone"), (1, 1), (0, 0)]
 
 
-def test_its_attributes_can_be_read_and_changed(run, barrier_class):
+def test_its_attributes_can_be_read_and_changed(run_main, barrier_class):
     async def main():
         barrier, log = barrier_class(3), []
         assert (barrier._parties, barrier._count, barrier._state.value) == (3, 0, "filling")
@@ -141,10 +122,10 @@ def test_its_attributes_can_be_read_and_changed(run, barrier_class):
         await asyncio.wait(tasks)
         return log, barrier._count
 
-    assert run(main) == ([(0, 0), (1, 1)], 0)
+    assert run_main(main) == ([(0, 0), (1, 1)], 0)
 
 
-def test_its_repr_tells_its_state_and_who_waits(run, barrier_class):
+def test_its_repr_tells_its_state_and_who_waits(run_main, barrier_class):
     async def main():
         barrier = barrier_class(2)
         plain = object.__repr__(barrier)[1:-1]
@@ -159,10 +140,10 @@ def test_its_repr_tells_its_state_and_who_waits(run, barrier_class):
         assert plain.startswith("asyncio.locks.Barrier object at 0x")
         assert seen == [f"<{plain} [{state}]>" for state in states]
 
-    run(main)
+    run_main(main)
 
 
-def test_a_subclass_that_replaces_methods_is_asked(run, barrier_class):
+def test_a_subclass_that_replaces_methods_is_asked(run_main, barrier_class):
     class Counted(barrier_class):
         def __init__(self, parties):
             super().__init__(parties)
@@ -189,7 +170,7 @@ def test_a_subclass_that_replaces_methods_is_asked(run, barrier_class):
 
         return await asyncio.gather(enter(), enter()), barrier.log
 
-    indexes, log = run(main)
+    indexes, log = run_main(main)
     assert sorted(indexes) == [0, 1]
     assert log == ["wait", "block", "wait", "block", "exit", "exit"]
 

@@ -7,22 +7,13 @@ import sys
 import weakref
 
 import pytest
-
-
-@pytest.fixture(params=["asyncio", "ferrio"])
-def module(request):
-    """Where the classes come from."""
-    if request.param == "asyncio":
-        return asyncio
-    import ferrio
-
-    return ferrio
+from small_coroutines import cancelled, turns
 
 
 @pytest.fixture
-def condition_class(module):
+def condition_class(package):
     """The class under test."""
-    return module.Condition
+    return package.Condition
 
 
 @pytest.fixture(params=["asyncio", "ferrio"])
@@ -35,28 +26,6 @@ def lock_class(request):
     return ferrio.Lock
 
 
-@pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
-
-
-async def turns(count):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def cancelled(*tasks):
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-
-
 def sleepers(condition, names, log):
     """Tasks that wait for the condition and say when they go on."""
 
@@ -67,7 +36,7 @@ def sleepers(condition, names, log):
     return [asyncio.create_task(sleep(name)) for name in names]
 
 
-def test_notify_wakes_as_many_as_it_says_in_order(run, condition_class):
+def test_notify_wakes_as_many_as_it_says_in_order(run_main, condition_class):
     async def main():
         condition, log = condition_class(), []
         tasks = sleepers(condition, "abcdef", log)
@@ -87,10 +56,10 @@ def test_notify_wakes_as_many_as_it_says_in_order(run, condition_class):
         assert {entry[1:] for entry in log} == {(True, True)}
         return first, [name for name, _, _ in log]
 
-    assert run(main) == (list("abc"), list("abcdef"))
+    assert run_main(main) == (list("abc"), list("abcdef"))
 
 
-def test_it_is_an_error_to_wait_or_notify_without_the_lock(run, condition_class):
+def test_it_is_an_error_to_wait_or_notify_without_the_lock(run_main, condition_class):
     async def main():
         condition = condition_class()
         with pytest.raises(RuntimeError, match="^cannot wait on un-acquired lock$"):
@@ -101,10 +70,10 @@ def test_it_is_an_error_to_wait_or_notify_without_the_lock(run, condition_class)
         with pytest.raises(RuntimeError, match=r"^Lock is not acquired\.$"):
             condition.release()
 
-    run(main)
+    run_main(main)
 
 
-def test_wait_for_waits_until_the_predicate_is_true(run, condition_class):
+def test_wait_for_waits_until_the_predicate_is_true(run_main, condition_class):
     async def main():
         condition, seen, items = condition_class(), [], []
 
@@ -124,10 +93,10 @@ def test_wait_for_waits_until_the_predicate_is_true(run, condition_class):
                 condition.notify_all()
         return await waiting, seen
 
-    assert run(main) == ("second", [0, 1, 2])
+    assert run_main(main) == ("second", [0, 1, 2])
 
 
-def test_an_error_of_the_predicate_ends_wait_for(run, condition_class):
+def test_an_error_of_the_predicate_ends_wait_for(run_main, condition_class):
     async def main():
         condition = condition_class()
         async with condition:
@@ -135,10 +104,10 @@ def test_an_error_of_the_predicate_ends_wait_for(run, condition_class):
                 await condition.wait_for(lambda: 1 / 0)
             return condition.locked()
 
-    assert run(main) is True
+    assert run_main(main) is True
 
 
-def test_a_cancelled_wait_acquires_the_lock_first(run, condition_class):
+def test_a_cancelled_wait_acquires_the_lock_first(run_main, condition_class):
     async def main():
         condition, log = condition_class(), []
 
@@ -166,10 +135,10 @@ def test_a_cancelled_wait_acquires_the_lock_first(run, condition_class):
         return log, context is not None and context.args, len(condition._waiters)
 
     last = ("two",) if sys.version_info >= (3, 13) else ()
-    assert run(main) == ([(True, last)], ("one",), 0)
+    assert run_main(main) == ([(True, last)], ("one",), 0)
 
 
-def test_of_several_cancellations_the_last_is_raised(run, condition_class):
+def test_of_several_cancellations_the_last_is_raised(run_main, condition_class):
     async def main():
         condition = condition_class()
 
@@ -192,11 +161,11 @@ def test_of_several_cancellations_the_last_is_raised(run, condition_class):
         return error.args, error.__context__ and error.__context__.args, waiting.cancelling()
 
     last = ("three",) if sys.version_info >= (3, 13) else ()
-    assert run(main) == (last, None, 3)
+    assert run_main(main) == (last, None, 3)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="stock loses the notification")
-def test_a_notified_waiter_that_is_cancelled_passes_the_notification_on(run, condition_class):
+def test_a_notified_waiter_that_is_cancelled_passes_the_notification_on(run_main, condition_class):
     async def main():
         condition, log = condition_class(), []
         first, second = sleepers(condition, "ab", log)
@@ -207,11 +176,13 @@ def test_a_notified_waiter_that_is_cancelled_passes_the_notification_on(run, con
         await asyncio.wait_for(second, 5)
         return log, first.cancelled()
 
-    assert run(main) == ([("b", True, True)], True)
+    assert run_main(main) == ([("b", True, True)], True)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="stock loses the notification")
-def test_a_notification_goes_on_when_the_lock_is_acquired_by_a_cancelled_task(run, condition_class):
+def test_a_notification_goes_on_when_the_lock_is_acquired_by_a_cancelled_task(
+    run_main, condition_class
+):
     async def main():
         condition, log = condition_class(), []
         first, second = sleepers(condition, "ab", log)
@@ -225,10 +196,10 @@ def test_a_notification_goes_on_when_the_lock_is_acquired_by_a_cancelled_task(ru
         await asyncio.wait_for(second, 5)
         return log, first.cancelled()
 
-    assert run(main) == ([("b", True, True)], True)
+    assert run_main(main) == ([("b", True, True)], True)
 
 
-def test_conditions_may_share_a_lock(run, condition_class, lock_class):
+def test_conditions_may_share_a_lock(run_main, condition_class, lock_class):
     async def main():
         lock = lock_class()
         one, other = condition_class(lock), condition_class(lock=lock)
@@ -245,10 +216,10 @@ def test_conditions_may_share_a_lock(run, condition_class, lock_class):
         await cancelled(*tasks)
         return seen
 
-    assert run(main) == ["b"]
+    assert run_main(main) == ["b"]
 
 
-def test_the_methods_of_the_lock_are_its_own(run, condition_class, lock_class):
+def test_the_methods_of_the_lock_are_its_own(run_main, condition_class, lock_class):
     async def main():
         lock = lock_class()
         condition = condition_class(lock)
@@ -262,10 +233,10 @@ def test_the_methods_of_the_lock_are_its_own(run, condition_class, lock_class):
         await condition.acquire()
         return lock.locked(), condition._lock.locked()
 
-    assert run(main) == (True, False)
+    assert run_main(main) == (True, False)
 
 
-def test_a_lock_of_any_class_will_do(run, condition_class):
+def test_a_lock_of_any_class_will_do(run_main, condition_class):
     class Noted:
         def __init__(self):
             self.log, self.held = [], False
@@ -297,7 +268,7 @@ def test_a_lock_of_any_class_will_do(run, condition_class):
         return await waiting, lock.log
 
     entered, left = ["acquire", "release"], ["acquire", "release"]
-    assert run(main) == (True, entered + left + ["acquire", "release"])
+    assert run_main(main) == (True, entered + left + ["acquire", "release"])
 
 
 def test_a_lock_without_the_methods_is_refused(condition_class):
@@ -305,7 +276,7 @@ def test_a_lock_without_the_methods_is_refused(condition_class):
         condition_class(object())
 
 
-def test_methods_that_are_replaced_on_one_condition_are_asked(run, condition_class):
+def test_methods_that_are_replaced_on_one_condition_are_asked(run_main, condition_class):
     async def main():
         condition, log = condition_class(), []
         acquire, release = condition.acquire, condition.release
@@ -327,10 +298,10 @@ def test_methods_that_are_replaced_on_one_condition_are_asked(run, condition_cla
             log.append(condition.locked())
         return log
 
-    assert run(main) == ["acquire", "held", "release", "acquire", True, "release"]
+    assert run_main(main) == ["acquire", "held", "release", "acquire", True, "release"]
 
 
-def test_a_subclass_that_replaces_methods_is_asked(run, condition_class):
+def test_a_subclass_that_replaces_methods_is_asked(run_main, condition_class):
     class Counted(condition_class):
         def __init__(self, name):
             super().__init__()
@@ -360,10 +331,10 @@ def test_a_subclass_that_replaces_methods_is_asked(run, condition_class):
         await waiting
         return condition.log
 
-    assert run(main) == ["name", "wait", "notify 1"]
+    assert run_main(main) == ["name", "wait", "notify 1"]
 
 
-def test_its_repr_tells_its_state_and_who_waits(run, condition_class):
+def test_its_repr_tells_its_state_and_who_waits(run_main, condition_class):
     async def main():
         condition = condition_class()
         plain = object.__repr__(condition)[1:-1]
@@ -378,10 +349,10 @@ def test_its_repr_tells_its_state_and_who_waits(run, condition_class):
         assert plain.startswith("asyncio.locks.Condition object at 0x")
         assert seen == [f"<{plain} [{state}]>" for state in states]
 
-    run(main)
+    run_main(main)
 
 
-def test_the_queue_of_waiters_can_be_read_and_changed(run, condition_class):
+def test_the_queue_of_waiters_can_be_read_and_changed(run_main, condition_class):
     async def main():
         condition, log = condition_class(), []
         assert len(condition._waiters) == 0
@@ -396,7 +367,7 @@ def test_the_queue_of_waiters_can_be_read_and_changed(run, condition_class):
         await cancelled(*tasks)
         return log, len(condition._waiters)
 
-    assert run(main) == ([("c", True, True)], 0)
+    assert run_main(main) == ([("c", True, True)], 0)
 
 
 def test_a_condition_belongs_to_the_first_loop_that_waits(loop_factory, condition_class):
@@ -424,7 +395,7 @@ def test_a_condition_belongs_to_the_first_loop_that_waits(loop_factory, conditio
             runner.run(wait())
 
 
-def test_closing_a_waiting_coroutine(run, condition_class):
+def test_closing_a_waiting_coroutine(run_main, condition_class):
     async def main():
         condition = condition_class()
         await condition.acquire()
@@ -441,7 +412,7 @@ def test_closing_a_waiting_coroutine(run, condition_class):
         condition.release()
         return closed
 
-    assert run(main) == (True, 0)
+    assert run_main(main) == (True, 0)
 
 
 def test_arguments_are_refused_in_the_words_of_stock(condition_class):

@@ -10,14 +10,10 @@ import warnings
 import pytest
 
 
-@pytest.fixture(params=["asyncio", "ferrio"])
-def lock_class(request):
+@pytest.fixture
+def lock_class(package):
     """The class whose `acquire()` is under test."""
-    if request.param == "asyncio":
-        return asyncio.Lock
-    import ferrio
-
-    return ferrio.Lock
+    return package.Lock
 
 
 def test_asyncio_takes_it_for_a_coroutine(lock_class):

@@ -6,35 +6,16 @@ import re
 import weakref
 
 import pytest
-
-
-@pytest.fixture(params=["asyncio", "ferrio"])
-def event_class(request):
-    """The class under test."""
-    if request.param == "asyncio":
-        return asyncio.Event
-    import ferrio
-
-    return ferrio.Event
+from small_coroutines import turns
 
 
 @pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
+def event_class(package):
+    """The class under test."""
+    return package.Event
 
 
-async def turns(count):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-def test_setting_wakes_all_in_order(run, event_class):
+def test_setting_wakes_all_in_order(run_main, event_class):
     async def main():
         event, log = event_class(), []
 
@@ -50,10 +31,10 @@ def test_setting_wakes_all_in_order(run, event_class):
         await asyncio.wait(tasks)
         return log
 
-    assert run(main) == [(name, True, True) for name in "abc"]
+    assert run_main(main) == [(name, True, True) for name in "abc"]
 
 
-def test_a_set_event_is_not_waited_for(run, event_class):
+def test_a_set_event_is_not_waited_for(run_main, event_class):
     async def main():
         event = event_class()
         event.set()
@@ -62,7 +43,7 @@ def test_a_set_event_is_not_waited_for(run, event_class):
             waiting.send(None)
         return caught.value.value
 
-    assert run(main) is True
+    assert run_main(main) is True
 
 
 def test_the_exception_that_ends_a_wait_is_fresh_each_time(event_class):
@@ -84,7 +65,7 @@ def test_the_exception_that_ends_a_wait_is_fresh_each_time(event_class):
         assert caught.value.__context__ is None
 
 
-def test_who_was_woken_goes_on_after_a_clear(run, event_class):
+def test_who_was_woken_goes_on_after_a_clear(run_main, event_class):
     async def main():
         event = event_class()
         woken = asyncio.create_task(event.wait())
@@ -100,10 +81,10 @@ def test_who_was_woken_goes_on_after_a_clear(run, event_class):
         await asyncio.wait([late])
         return await woken
 
-    assert run(main) is True
+    assert run_main(main) is True
 
 
-def test_a_cancelled_waiter_leaves_the_queue(run, event_class):
+def test_a_cancelled_waiter_leaves_the_queue(run_main, event_class):
     async def main():
         event = event_class()
         first, second = (asyncio.create_task(event.wait()) for _ in range(2))
@@ -117,10 +98,10 @@ def test_a_cancelled_waiter_leaves_the_queue(run, event_class):
         assert await second is True
         return len(event._waiters)
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
-def test_a_waiter_that_was_woken_can_still_be_cancelled(run, event_class):
+def test_a_waiter_that_was_woken_can_still_be_cancelled(run_main, event_class):
     async def main():
         event = event_class()
         waiting = asyncio.create_task(event.wait())
@@ -131,10 +112,10 @@ def test_a_waiter_that_was_woken_can_still_be_cancelled(run, event_class):
             await waiting
         return len(event._waiters)
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
-def test_its_repr_tells_its_state_and_who_waits(run, event_class):
+def test_its_repr_tells_its_state_and_who_waits(run_main, event_class):
     async def main():
         event = event_class()
         plain = object.__repr__(event)[1:-1]
@@ -150,10 +131,10 @@ def test_its_repr_tells_its_state_and_who_waits(run, event_class):
         assert plain.startswith("asyncio.locks.Event object at 0x")
         assert seen == [f"<{plain} [{state}]>" for state in states]
 
-    run(main)
+    run_main(main)
 
 
-def test_its_attributes_can_be_read_and_changed(run, event_class):
+def test_its_attributes_can_be_read_and_changed(run_main, event_class):
     async def main():
         event = event_class()
         assert event._loop is None
@@ -171,7 +152,7 @@ def test_its_attributes_can_be_read_and_changed(run, event_class):
         event._value = False
         return event.is_set(), len(event._waiters)
 
-    assert run(main) == (False, 1)
+    assert run_main(main) == (False, 1)
 
 
 def test_an_event_belongs_to_the_first_loop_that_waits(loop_factory, event_class):
@@ -194,7 +175,7 @@ def test_an_event_belongs_to_the_first_loop_that_waits(loop_factory, event_class
             runner.run(wait())
 
 
-def test_a_subclass_adds_attributes_and_replaces_methods(run, event_class):
+def test_a_subclass_adds_attributes_and_replaces_methods(run_main, event_class):
     class Counted(event_class):
         def __init__(self, name):
             super().__init__()
@@ -216,7 +197,7 @@ def test_a_subclass_adds_attributes_and_replaces_methods(run, event_class):
         assert await waiting is True
         return event.name, event.sets, event.asked
 
-    assert run(main) == ("name", 1, True)
+    assert run_main(main) == ("name", 1, True)
 
 
 def test_arguments_are_refused_in_the_words_of_stock(event_class):

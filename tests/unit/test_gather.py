@@ -8,42 +8,10 @@ import re
 import sys
 
 import pytest
+from small_coroutines import fail, give
 
 
-@pytest.fixture(params=["asyncio", "ferrio"])
-def package(request):
-    """The module that has the functions under test."""
-    if request.param == "asyncio":
-        return asyncio
-    import ferrio
-
-    return ferrio
-
-
-@pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
-
-
-async def give(value, turns=0):
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    return value
-
-
-async def fail(error, turns=0):
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    raise error
-
-
-def test_results_stand_in_the_order_of_the_arguments(run, package):
+def test_results_stand_in_the_order_of_the_arguments(run_main, package):
     async def main():
         loop = asyncio.get_running_loop()
         future = loop.create_future()
@@ -51,18 +19,18 @@ def test_results_stand_in_the_order_of_the_arguments(run, package):
         task = asyncio.Task(give("stock task"), loop=loop)
         return await package.gather(give("slow", 3), future, task, give("quick"))
 
-    assert run(main) == ["slow", "future", "stock task", "quick"]
+    assert run_main(main) == ["slow", "future", "stock task", "quick"]
 
 
-def test_without_arguments_the_result_is_there_at_once(run, package):
+def test_without_arguments_the_result_is_there_at_once(run_main, package):
     async def main():
         outer = package.gather()
         return outer.done(), await outer
 
-    assert run(main) == (True, [])
+    assert run_main(main) == (True, [])
 
 
-def test_an_argument_given_twice_is_run_once(run, package):
+def test_an_argument_given_twice_is_run_once(run_main, package):
     async def main():
         ran = []
 
@@ -74,10 +42,10 @@ def test_an_argument_given_twice_is_run_once(run, package):
         first, other, again = await package.gather(coroutine, give(2), coroutine)
         return first is again, other, ran
 
-    assert run(main) == (True, 2, [1])
+    assert run_main(main) == (True, 2, [1])
 
 
-def test_the_first_exception_is_raised_and_the_others_go_on(run, package, caplog):
+def test_the_first_exception_is_raised_and_the_others_go_on(run_main, package, caplog):
     async def main():
         late = asyncio.create_task(fail(KeyError("late"), 6))
         last = asyncio.create_task(give("last", 9))
@@ -86,12 +54,12 @@ def test_the_first_exception_is_raised_and_the_others_go_on(run, package, caplog
         assert not late.done()
         return await last
 
-    assert run(main) == "last"
+    assert run_main(main) == "last"
     gc.collect()
     assert caplog.text == ""
 
 
-def test_exceptions_are_results_on_request(run, package):
+def test_exceptions_are_results_on_request(run_main, package):
     async def main():
         cancelled = asyncio.get_running_loop().create_future()
         cancelled.cancel("why")
@@ -101,14 +69,14 @@ def test_exceptions_are_results_on_request(run, package):
             fail(ValueError(1)), give(2), cancelled, plain, return_exceptions=True
         )
 
-    error, result, cancelled, plain = run(main)
+    error, result, cancelled, plain = run_main(main)
     assert (type(error), error.args, result) == (ValueError, (1,), 2)
     assert [type(cancelled), type(plain)] == [asyncio.CancelledError] * 2
     assert (cancelled.args, plain.args) == (("why",), ("",))
 
 
 @pytest.mark.parametrize("return_exceptions", [False, True])
-def test_cancelling_it_cancels_the_children_with_the_message(run, package, return_exceptions):
+def test_cancelling_it_cancels_the_children_with_the_message(run_main, package, return_exceptions):
     async def main():
         seen = []
 
@@ -130,10 +98,10 @@ def test_cancelling_it_cancels_the_children_with_the_message(run, package, retur
         return seen, outer.cancelled(), outer.cancel(), type(outer.exception())
 
     seen = [("a", ("stop",)), ("b", ("stop",))]
-    assert run(main) == (seen, False, False, asyncio.CancelledError)
+    assert run_main(main) == (seen, False, False, asyncio.CancelledError)
 
 
-def test_cancelling_the_task_that_awaits_it_cancels_the_children(run, package):
+def test_cancelling_the_task_that_awaits_it_cancels_the_children(run_main, package):
     async def main():
         ends = []
 
@@ -154,10 +122,10 @@ def test_cancelling_the_task_that_awaits_it_cancels_the_children(run, package):
             await task
         return ends, task.cancelled()
 
-    assert run(main) == (["child", "child"], True)
+    assert run_main(main) == (["child", "child"], True)
 
 
-def test_a_child_that_was_cancelled_raises_but_the_others_go_on(run, package):
+def test_a_child_that_was_cancelled_raises_but_the_others_go_on(run_main, package):
     async def main():
         other = asyncio.create_task(give("other", 4))
         doomed = asyncio.create_task(asyncio.sleep(60))
@@ -168,18 +136,18 @@ def test_a_child_that_was_cancelled_raises_but_the_others_go_on(run, package):
             await outer
         return caught.value.args, await other
 
-    assert run(main) == (("child",), "other")
+    assert run_main(main) == (("child",), "other")
 
 
-def test_a_gather_within_a_gather(run, package):
+def test_a_gather_within_a_gather(run_main, package):
     async def main():
         inner = package.gather(give(1), give(2, 2))
         return await package.gather(inner, give(3))
 
-    assert run(main) == [[1, 2], 3]
+    assert run_main(main) == [[1, 2], 3]
 
 
-def test_cancelling_the_outer_of_two_reaches_the_innermost(run, package):
+def test_cancelling_the_outer_of_two_reaches_the_innermost(run_main, package):
     async def main():
         leaf = asyncio.create_task(asyncio.sleep(60))
         outer = package.gather(package.gather(leaf))
@@ -189,10 +157,10 @@ def test_cancelling_the_outer_of_two_reaches_the_innermost(run, package):
             await outer
         return leaf.cancelled()
 
-    assert run(main)
+    assert run_main(main)
 
 
-def test_children_that_are_done_are_counted_at_the_stock_moment(run, package):
+def test_children_that_are_done_are_counted_at_the_stock_moment(run_main, package):
     async def main():
         done = asyncio.get_running_loop().create_future()
         done.set_result(1)
@@ -200,10 +168,10 @@ def test_children_that_are_done_are_counted_at_the_stock_moment(run, package):
         at_once = outer.done()
         return at_once, await outer
 
-    assert run(main) == (sys.version_info >= (3, 12), [1, 1])
+    assert run_main(main) == (sys.version_info >= (3, 12), [1, 1])
 
 
-def test_the_order_of_wake_ups(run, package):
+def test_the_order_of_wake_ups(run_main, package):
     async def main():
         log = []
 
@@ -223,25 +191,25 @@ def test_the_order_of_wake_ups(run, package):
         await task
         return log
 
-    assert run(main) == [
+    assert run_main(main) == [
         0, "a begins", "b begins", 1, "a ends", "b ends", 2, 3, "gathered", 4, 5,
     ]  # fmt: skip
 
 
-def test_its_repr_and_that_of_a_child_name_stock_functions(run, package):
+def test_its_repr_and_that_of_a_child_name_stock_functions(run_main, package):
     async def main():
         outer = package.gather(give(1), give(2))
         pending, child = repr(outer), repr(outer._children[0])
         await outer
         return pending, child, repr(outer)
 
-    pending, child, finished = run(main)
+    pending, child, finished = run_main(main)
     assert pending == "<_GatheringFuture pending>"
     assert re.search(r"cb=\[gather\.<locals>\._done_callback\(\) at .*tasks\.py:\d+\]", child)
     assert finished == "<_GatheringFuture finished result=[1, 2]>"
 
 
-def test_the_result_is_a_future_that_anybody_can_finish(run, package):
+def test_the_result_is_a_future_that_anybody_can_finish(run_main, package):
     async def main():
         outer = package.gather(give(1, 2), give(2, 2))
         assert asyncio.isfuture(outer)
@@ -251,10 +219,10 @@ def test_the_result_is_a_future_that_anybody_can_finish(run, package):
         await asyncio.sleep(0.01)
         return result
 
-    assert run(main) == "mine"
+    assert run_main(main) == "mine"
 
 
-def test_callbacks_of_the_outcome_run_in_their_own_context(run, package):
+def test_callbacks_of_the_outcome_run_in_their_own_context(run_main, package):
     async def main():
         variable = contextvars.ContextVar("variable", default="none")
         seen = []
@@ -266,17 +234,17 @@ def test_callbacks_of_the_outcome_run_in_their_own_context(run, package):
         await asyncio.sleep(0)
         return seen
 
-    assert run(main) == ["callback"]
+    assert run_main(main) == ["callback"]
 
 
-def test_an_exception_that_nobody_retrieves_is_reported(run, package, caplog):
+def test_an_exception_that_nobody_retrieves_is_reported(run_main, package, caplog):
     async def main():
         package.gather(fail(ValueError("lost")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         gc.collect()
 
-    run(main)
+    run_main(main)
     assert "_GatheringFuture exception was never retrieved" in caplog.text
 
 
@@ -342,7 +310,7 @@ def test_a_replaced_create_task_is_called(loop_factory, package):
         lambda package: package.ensure_future(1, nothing=2),
     ],
 )
-def test_wrong_arguments_get_stock_words(run, package, call):
+def test_wrong_arguments_get_stock_words(run_main, package, call):
     async def main():
         with pytest.raises(TypeError) as caught:
             call(package)
@@ -350,7 +318,7 @@ def test_wrong_arguments_get_stock_words(run, package, call):
             call(asyncio)
         return str(caught.value), str(expected.value)
 
-    caught, expected = run(main)
+    caught, expected = run_main(main)
     assert caught == expected
 
 
@@ -363,7 +331,7 @@ def test_futures_of_two_loops_are_refused(loop_factory, package):
     other.close()
 
 
-def test_ensure_future_gives_futures_back_and_makes_tasks_of_the_rest(run, package):
+def test_ensure_future_gives_futures_back_and_makes_tasks_of_the_rest(run_main, package):
     class Awaitable:
         def __await__(self):
             return give("awaited").__await__()
@@ -382,4 +350,4 @@ def test_ensure_future_gives_futures_back_and_makes_tasks_of_the_rest(run, packa
             await package.ensure_future(Awaitable()),
         )
 
-    assert run(main) == ([True] * 3, True, 2, "awaited")
+    assert run_main(main) == ([True] * 3, True, 2, "awaited")

@@ -8,28 +8,13 @@ import weakref
 import pytest
 
 
-@pytest.fixture(params=["asyncio", "ferrio"])
-def lock_class(request):
-    """The class under test."""
-    if request.param == "asyncio":
-        return asyncio.Lock
-    import ferrio
-
-    return ferrio.Lock
-
-
 @pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
+def lock_class(package):
+    """The class under test."""
+    return package.Lock
 
 
-def test_it_is_held_by_one_at_a_time_in_order(run, lock_class):
+def test_it_is_held_by_one_at_a_time_in_order(run_main, lock_class):
     async def main():
         lock, log = lock_class(), []
 
@@ -43,12 +28,12 @@ def test_it_is_held_by_one_at_a_time_in_order(run, lock_class):
         await asyncio.gather(*(hold(name) for name in "abc"))
         return log
 
-    assert run(main) == (
+    assert run_main(main) == (
         ["a asks", "a has", "b asks", "c asks", "a gives", "b has", "b gives", "c has", "c gives"]
     )
 
 
-def test_a_task_that_comes_between_release_and_wake_up_takes_its_turn(run, lock_class):
+def test_a_task_that_comes_between_release_and_wake_up_takes_its_turn(run_main, lock_class):
     async def main():
         lock, log = lock_class(), []
         await lock.acquire()
@@ -65,10 +50,10 @@ def test_a_task_that_comes_between_release_and_wake_up_takes_its_turn(run, lock_
         await first
         return log
 
-    assert run(main) == ["first", "second"]
+    assert run_main(main) == ["first", "second"]
 
 
-def test_a_cancelled_waiter_passes_its_wake_up_on(run, lock_class):
+def test_a_cancelled_waiter_passes_its_wake_up_on(run_main, lock_class):
     async def main():
         lock = lock_class()
         await lock.acquire()
@@ -81,10 +66,10 @@ def test_a_cancelled_waiter_passes_its_wake_up_on(run, lock_class):
             await first
         return lock.locked()
 
-    assert run(main) is True
+    assert run_main(main) is True
 
 
-def test_cancelled_waiters_do_not_keep_others_out(run, lock_class):
+def test_cancelled_waiters_do_not_keep_others_out(run_main, lock_class):
     async def main():
         lock = lock_class()
         await lock.acquire()
@@ -96,7 +81,7 @@ def test_cancelled_waiters_do_not_keep_others_out(run, lock_class):
         await asyncio.wait([waiting])
         return waiting.cancelled()
 
-    assert run(main) is True
+    assert run_main(main) is True
 
 
 def test_releasing_an_open_lock_is_an_error(lock_class):
@@ -104,7 +89,7 @@ def test_releasing_an_open_lock_is_an_error(lock_class):
         lock_class().release()
 
 
-def test_its_repr_tells_its_state_and_who_waits(run, lock_class):
+def test_its_repr_tells_its_state_and_who_waits(run_main, lock_class):
     async def main():
         lock = lock_class()
         plain = object.__repr__(lock)[1:-1]
@@ -121,7 +106,7 @@ def test_its_repr_tells_its_state_and_who_waits(run, lock_class):
         assert plain.startswith("asyncio.locks.Lock object at 0x")
         assert seen == [f"<{plain} [{state}]>" for state in states]
 
-    run(main)
+    run_main(main)
 
 
 def test_a_lock_belongs_to_the_first_loop_that_waits(loop_factory, lock_class):
@@ -149,7 +134,7 @@ def test_a_lock_belongs_to_the_first_loop_that_waits(loop_factory, lock_class):
             runner.run(ask())
 
 
-def test_the_queue_of_waiters_can_be_read_and_changed(run, lock_class):
+def test_the_queue_of_waiters_can_be_read_and_changed(run_main, lock_class):
     async def main():
         lock = lock_class()
         assert lock._waiters is None
@@ -167,7 +152,7 @@ def test_the_queue_of_waiters_can_be_read_and_changed(run, lock_class):
         await asyncio.wait(tasks)
         return len(lock._waiters)
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
 def test_arguments_are_refused_in_the_words_of_stock(lock_class):
@@ -179,7 +164,7 @@ def test_arguments_are_refused_in_the_words_of_stock(lock_class):
         lock_class().__aexit__()
 
 
-def test_a_subclass_that_replaces_acquire_and_release_is_asked(run, lock_class):
+def test_a_subclass_that_replaces_acquire_and_release_is_asked(run_main, lock_class):
     class Counted(lock_class):
         def __init__(self, name):
             super().__init__()
@@ -201,10 +186,10 @@ def test_a_subclass_that_replaces_acquire_and_release_is_asked(run, lock_class):
         assert not lock.locked()
         return lock.log
 
-    assert run(main) == ["name", "acquire", "release"]
+    assert run_main(main) == ["name", "acquire", "release"]
 
 
-def test_methods_that_are_replaced_on_one_lock_are_asked(run, lock_class):
+def test_methods_that_are_replaced_on_one_lock_are_asked(run_main, lock_class):
     async def main():
         lock, log = lock_class(), []
 
@@ -217,7 +202,7 @@ def test_methods_that_are_replaced_on_one_lock_are_asked(run, lock_class):
             log.append("held")
         return log
 
-    assert run(main) == ["acquire", "held", "release"]
+    assert run_main(main) == ["acquire", "held", "release"]
 
 
 def test_it_can_be_referred_to_weakly_and_collected(lock_class):

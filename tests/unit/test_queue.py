@@ -6,58 +6,32 @@ import re
 import weakref
 
 import pytest
-
-
-@pytest.fixture(params=["asyncio", "ferrio"])
-def queues(request):
-    """The module whose classes are under test."""
-    if request.param == "asyncio":
-        return asyncio
-    import ferrio
-
-    return ferrio
+from small_coroutines import turns
 
 
 @pytest.fixture(params=["Queue", "LifoQueue", "PriorityQueue"])
-def queue_class(request, queues):
+def queue_class(request, package):
     """Each class under test."""
-    return getattr(queues, request.param)
-
-
-@pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
-
-
-async def settle(turns=5):
-    """Let every task go as far as it can."""
-    for _ in range(turns):
-        await asyncio.sleep(0)
+    return getattr(package, request.param)
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("Queue", [2, 3, 1]), ("LifoQueue", [1, 3, 2]), ("PriorityQueue", [1, 2, 3])],
 )
-def test_items_come_out_in_the_order_of_the_class(run, queues, name, expected):
+def test_items_come_out_in_the_order_of_the_class(run_main, package, name, expected):
     async def main():
-        queue = getattr(queues, name)()
+        queue = getattr(package, name)()
         for item in (2, 3, 1):
             assert await queue.put(item) is None
         return [await queue.get() for _ in range(3)]
 
-    assert run(main) == expected
+    assert run_main(main) == expected
 
 
-def test_a_getter_that_comes_before_a_woken_one_overtakes_it(run, queues):
+def test_a_getter_that_comes_before_a_woken_one_overtakes_it(run_main, package):
     async def main():
-        queue, log = queues.Queue(), []
+        queue, log = package.Queue(), []
 
         async def get(name):
             log.append((name, await queue.get()))
@@ -71,10 +45,10 @@ def test_a_getter_that_comes_before_a_woken_one_overtakes_it(run, queues):
         await first
         return log
 
-    assert run(main) == [("second", 1), ("first", 2)]
+    assert run_main(main) == [("second", 1), ("first", 2)]
 
 
-def test_getters_and_putters_wait_in_line(run, queue_class):
+def test_getters_and_putters_wait_in_line(run_main, queue_class):
     async def main():
         queue, log = queue_class(1), []
 
@@ -88,7 +62,7 @@ def test_getters_and_putters_wait_in_line(run, queue_class):
         tasks = [asyncio.create_task(get(name)) for name in "abc"]
         await asyncio.sleep(0)
         tasks += [asyncio.create_task(put(item)) for item in range(6)]
-        await settle()
+        await turns(5)
         tasks += [asyncio.create_task(get(name)) for name in "def"]
         await asyncio.gather(*tasks)
         return log
@@ -100,12 +74,12 @@ def test_getters_and_putters_wait_in_line(run, queue_class):
         queue_class = stock
         return await main()
 
-    assert run(main) == run(expected)
+    assert run_main(main) == run_main(expected)
 
 
-def test_a_cancelled_getter_passes_its_wake_up_on(run, queues):
+def test_a_cancelled_getter_passes_its_wake_up_on(run_main, package):
     async def main():
-        queue = queues.Queue()
+        queue = package.Queue()
         first, second = (asyncio.create_task(queue.get()) for _ in range(2))
         await asyncio.sleep(0)
         queue.put_nowait("item")
@@ -115,12 +89,12 @@ def test_a_cancelled_getter_passes_its_wake_up_on(run, queues):
             await first
         return len(queue._getters)
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
-def test_a_cancelled_putter_passes_its_wake_up_on(run, queues):
+def test_a_cancelled_putter_passes_its_wake_up_on(run_main, package):
     async def main():
-        queue = queues.Queue(1)
+        queue = package.Queue(1)
         queue.put_nowait(0)
         first, second = (asyncio.create_task(queue.put(item)) for item in (1, 2))
         await asyncio.sleep(0)
@@ -131,12 +105,12 @@ def test_a_cancelled_putter_passes_its_wake_up_on(run, queues):
             await first
         return queue.get_nowait(), len(queue._putters)
 
-    assert run(main) == (2, 0)
+    assert run_main(main) == (2, 0)
 
 
-def test_waiters_that_are_cancelled_leave_the_line(run, queues):
+def test_waiters_that_are_cancelled_leave_the_line(run_main, package):
     async def main():
-        queue = queues.Queue(1)
+        queue = package.Queue(1)
         getters = [asyncio.create_task(queue.get()) for _ in range(4)]
         await asyncio.sleep(0)
         for getter in getters[1:3]:
@@ -148,12 +122,12 @@ def test_waiters_that_are_cancelled_leave_the_line(run, queues):
             await asyncio.sleep(0)
         return left, await getters[0], await getters[3]
 
-    assert run(main) == (2, "a", "b")
+    assert run_main(main) == (2, "a", "b")
 
 
-def test_an_exception_other_than_cancelled_error_is_passed_on_too(run, queues):
+def test_an_exception_other_than_cancelled_error_is_passed_on_too(run_main, package):
     async def main():
-        queue = queues.Queue()
+        queue = package.Queue()
         coroutine = queue.get()
         waiter = coroutine.send(None)
         assert list(queue._getters) == [waiter]
@@ -162,7 +136,7 @@ def test_an_exception_other_than_cancelled_error_is_passed_on_too(run, queues):
         assert waiter.cancelled()
         return len(queue._getters)
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
 def test_put_nowait_and_get_nowait_refuse_to_wait(queue_class):
@@ -191,8 +165,8 @@ def test_any_number_can_be_the_size(queue_class, maxsize):
     assert queue._maxsize is maxsize
 
 
-def test_the_size_can_be_changed(queues):
-    queue = queues.Queue(1)
+def test_the_size_can_be_changed(package):
+    queue = package.Queue(1)
     queue.put_nowait(1)
     queue._maxsize = 2
     assert not queue.full()
@@ -205,7 +179,7 @@ def test_the_size_can_be_changed(queues):
         queue.maxsize = 3
 
 
-def test_join_waits_until_every_item_is_done(run, queue_class):
+def test_join_waits_until_every_item_is_done(run_main, queue_class):
     async def main():
         queue, log = queue_class(), []
 
@@ -218,7 +192,7 @@ def test_join_waits_until_every_item_is_done(run, queue_class):
             queue.put_nowait(item)
         tasks = [asyncio.create_task(join(name)) for name in ("first", "second")]
         for _ in range(2):
-            await settle()
+            await turns(5)
             log.append(queue._unfinished_tasks)
             queue.get_nowait()
             queue.task_done()
@@ -227,7 +201,7 @@ def test_join_waits_until_every_item_is_done(run, queue_class):
             queue.task_done()
         return log
 
-    assert run(main) == ["before", 2, 1, "first", "second"]
+    assert run_main(main) == ["before", 2, 1, "first", "second"]
 
 
 def test_the_event_behind_join_can_be_looked_at_at_any_time(queue_class):
@@ -245,22 +219,22 @@ def test_the_event_behind_join_can_be_looked_at_at_any_time(queue_class):
     assert isinstance(late._finished, asyncio.Event)
 
 
-def test_an_event_of_the_programs_own_can_stand_behind_join(run, queues):
+def test_an_event_of_the_programs_own_can_stand_behind_join(run_main, package):
     async def main():
-        queue = queues.Queue()
+        queue = package.Queue()
         queue._finished = event = asyncio.Event()
         queue._unfinished_tasks = 1
         joining = asyncio.create_task(queue.join())
-        await settle()
+        await turns(5)
         assert not joining.done()
         queue.task_done()
         await joining
         return event.is_set(), queue._unfinished_tasks
 
-    assert run(main) == (True, 0)
+    assert run_main(main) == (True, 0)
 
 
-def test_texts_tell_what_is_in_it_and_who_waits(run, queue_class):
+def test_texts_tell_what_is_in_it_and_who_waits(run_main, queue_class):
     async def main():
         queue = queue_class(2)
         texts = [str(queue)]
@@ -280,7 +254,7 @@ def test_texts_tell_what_is_in_it_and_who_waits(run, queue_class):
         return texts
 
     name = queue_class.__name__
-    assert run(main) == [
+    assert run_main(main) == [
         f"<{name} maxsize=2>",
         f"<{name} maxsize=2 _getters[1]>",
         f"<{name} maxsize=2 _queue=[2, 3] _putters[1] tasks=3>",
@@ -288,8 +262,8 @@ def test_texts_tell_what_is_in_it_and_who_waits(run, queue_class):
     ]
 
 
-def test_a_queue_belongs_to_the_first_loop_that_waits(loop_factory, queues):
-    queue = queues.Queue()
+def test_a_queue_belongs_to_the_first_loop_that_waits(loop_factory, package):
+    queue = package.Queue()
 
     async def wait():
         waiting = asyncio.create_task(queue.get())
@@ -307,7 +281,7 @@ def test_a_queue_belongs_to_the_first_loop_that_waits(loop_factory, queues):
             runner.run(queue.get())
 
 
-def test_the_container_can_be_read_and_changed(run, queue_class):
+def test_the_container_can_be_read_and_changed(run_main, queue_class):
     async def main():
         queue = queue_class()
         for item in (1, 2, 3):
@@ -325,35 +299,35 @@ def test_the_container_can_be_read_and_changed(run, queue_class):
         return kind, queue.qsize(), queue.get_nowait()
 
     kind = "deque" if queue_class.__name__ == "Queue" else "list"
-    assert run(main) == (kind, 1, 7)
+    assert run_main(main) == (kind, 1, 7)
 
 
-def test_the_lines_of_waiters_can_be_read_and_changed(run, queues):
+def test_the_lines_of_waiters_can_be_read_and_changed(run_main, package):
     async def main():
-        queue = queues.Queue()
+        queue = package.Queue()
         tasks = [asyncio.create_task(queue.get()) for _ in range(2)]
         await asyncio.sleep(0)
         assert len(queue._putters) == 0
         queue._getters.rotate(1)
         queue.put_nowait("item")
-        await settle()
+        await turns(5)
         done = [task.done() for task in tasks]
         queue._wakeup_next(queue._getters)
         assert len(queue._getters) == 0
-        await settle()
+        await turns(5)
         assert not tasks[0].done()  # woken without an item, it waits again
         queue.put_nowait("other")
         return done, await tasks[0], await tasks[1]
 
-    assert run(main) == ([False, True], "other", "item")
+    assert run_main(main) == ([False, True], "other", "item")
 
 
-def test_arguments_are_refused_in_the_words_of_stock(queues):
-    queue = queues.Queue()
+def test_arguments_are_refused_in_the_words_of_stock(package):
+    queue = package.Queue()
     for call, start in [
-        (lambda: queues.Queue(1, 2), "Queue.__init__() takes from 1 to 2 positional arguments"),
-        (lambda: queues.Queue(size=2), "Queue.__init__() got an unexpected keyword argument"),
-        (lambda: queues.LifoQueue(1, 2), "Queue.__init__() takes from 1 to 2 positional"),
+        (lambda: package.Queue(1, 2), "Queue.__init__() takes from 1 to 2 positional arguments"),
+        (lambda: package.Queue(size=2), "Queue.__init__() got an unexpected keyword argument"),
+        (lambda: package.LifoQueue(1, 2), "Queue.__init__() takes from 1 to 2 positional"),
         (lambda: queue.put(), "Queue.put() missing 1 required positional argument: 'item'"),
         (lambda: queue.put_nowait(1, 2), "Queue.put_nowait() takes 2 positional arguments"),
     ]:
@@ -364,18 +338,18 @@ def test_arguments_are_refused_in_the_words_of_stock(queues):
     assert queue.get_nowait() == 1
 
 
-def test_a_coroutine_that_nobody_awaits_does_nothing_but_warn(queues):
-    queue = queues.Queue()
+def test_a_coroutine_that_nobody_awaits_does_nothing_but_warn(package):
+    queue = package.Queue()
     with pytest.warns(RuntimeWarning, match=r"^coroutine 'Queue.put' was never awaited"):
         queue.put(1)
     assert queue.empty()
 
 
-def test_the_classes_are_related_as_those_of_stock(queues):
-    assert issubclass(queues.LifoQueue, queues.Queue)
-    assert issubclass(queues.PriorityQueue, queues.Queue)
+def test_the_classes_are_related_as_those_of_stock(package):
+    assert issubclass(package.LifoQueue, package.Queue)
+    assert issubclass(package.PriorityQueue, package.Queue)
     for name in ("Queue", "LifoQueue", "PriorityQueue"):
-        cls = getattr(queues, name)
+        cls = getattr(package, name)
         assert (cls.__name__, cls.__module__) == (name, "asyncio.queues")
         assert cls[int].__origin__ is cls
         assert cls[int].__args__ == (int,)
@@ -391,12 +365,12 @@ def test_it_can_be_referred_to_weakly_and_collected(queue_class):
     assert reference() is None
 
 
-def test_items_are_released_when_they_are_taken_and_with_the_queue(run, queues):
+def test_items_are_released_when_they_are_taken_and_with_the_queue(run_main, package):
     class Item:
         pass
 
     async def main():
-        queue = queues.Queue()
+        queue = package.Queue()
         items = [Item() for _ in range(3)]
         alive = [weakref.ref(item) for item in items]
         for item in items:
@@ -410,7 +384,7 @@ def test_items_are_released_when_they_are_taken_and_with_the_queue(run, queues):
         gc.collect()
         return seen, [reference() is not None for reference in alive]
 
-    assert run(main) == ([False, True, True], [False, False, False])
+    assert run_main(main) == ([False, True, True], [False, False, False])
 
 
 def test_one_without_init_answers_with_an_error(queue_class):

@@ -34,18 +34,7 @@ def queue_class(request, queues):
     return Own
 
 
-@pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
-
-
-def test_puts_are_refused_and_items_can_still_be_got(run, queues, queue_class):
+def test_puts_are_refused_and_items_can_still_be_got(run_main, queues, queue_class):
     async def main():
         queue = queue_class()
         queue.put_nowait(1)
@@ -65,10 +54,10 @@ def test_puts_are_refused_and_items_can_still_be_got(run, queues, queue_class):
         await queue.join()
         return got, str(queue).endswith("maxsize=0 shutdown>"), queue._is_shutdown
 
-    assert run(main) == ({1, 2}, True, True)
+    assert run_main(main) == ({1, 2}, True, True)
 
 
-def test_at_once_it_drops_the_items_and_ends_join(run, queues, queue_class):
+def test_at_once_it_drops_the_items_and_ends_join(run_main, queues, queue_class):
     async def main():
         queue = queue_class()
         for item in range(3):
@@ -87,11 +76,11 @@ def test_at_once_it_drops_the_items_and_ends_join(run, queues, queue_class):
         with pytest.raises(ValueError, match="called too many times"):
             queue.task_done()
 
-    run(main)
+    run_main(main)
 
 
 @pytest.mark.parametrize("immediate", [False, True])
-def test_everyone_who_waits_is_woken_in_order(run, queues, queue_class, immediate):
+def test_everyone_who_waits_is_woken_in_order(run_main, queues, queue_class, immediate):
     async def main():
         queue, log = queue_class(1), []
 
@@ -113,7 +102,7 @@ def test_everyone_who_waits_is_woken_in_order(run, queues, queue_class, immediat
         await asyncio.gather(*putters)
         return log
 
-    assert run(main) == ["get 0", "get 1", "put 0", "put 1"]
+    assert run_main(main) == ["get 0", "get 1", "put 0", "put 1"]
 
 
 def test_the_exception_is_asyncios_where_there_is_one():

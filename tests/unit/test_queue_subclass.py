@@ -6,29 +6,8 @@ import collections
 import pytest
 
 
-@pytest.fixture(params=["asyncio", "ferrio"])
-def queues(request):
-    """The module whose classes are under test."""
-    if request.param == "asyncio":
-        return asyncio
-    import ferrio
-
-    return ferrio
-
-
-@pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
-
-
-def test_the_container_of_a_subclass_is_asked(run, queues):
-    class Newest(queues.Queue):
+def test_the_container_of_a_subclass_is_asked(run_main, package):
+    class Newest(package.Queue):
         def _init(self, maxsize):
             self.log = [("init", maxsize)]
             self._queue = {}
@@ -56,7 +35,7 @@ def test_the_container_of_a_subclass_is_asked(run, queues):
         assert queue.get_nowait() == "a"
         return queue.log
 
-    assert run(main) == [
+    assert run_main(main) == [
         ("init", 2),
         ("put", "a"),
         ("put", "b"),
@@ -66,8 +45,8 @@ def test_the_container_of_a_subclass_is_asked(run, queues):
     ]
 
 
-def test_a_subclass_without_a_container_of_that_name_answers_for_itself(run, queues):
-    class Counter(queues.Queue):
+def test_a_subclass_without_a_container_of_that_name_answers_for_itself(run_main, package):
+    class Counter(package.Queue):
         def _init(self, maxsize):
             self.count = 0
 
@@ -99,7 +78,7 @@ def test_a_subclass_without_a_container_of_that_name_answers_for_itself(run, que
             queue._queue  # noqa: B018
         return str(queue)
 
-    assert run(main) == "<Counter maxsize=2 tasks=3>"
+    assert run_main(main) == "<Counter maxsize=2 tasks=3>"
 
 
 def logged(base):
@@ -119,7 +98,7 @@ def logged(base):
 
 
 @pytest.mark.parametrize("name", ["Queue", "LifoQueue", "PriorityQueue"])
-def test_the_same_methods_are_called_as_on_stock_in_the_same_order(run, queues, name):
+def test_the_same_methods_are_called_as_on_stock_in_the_same_order(run_main, package, name):
     def trace(base):
         async def main():
             queue = logged(base)(2)
@@ -149,26 +128,26 @@ def test_the_same_methods_are_called_as_on_stock_in_the_same_order(run, queues, 
             str(queue), repr(queue)
             return queue.log, items, queue._unfinished_tasks
 
-        return run(main)
+        return run_main(main)
 
-    assert trace(getattr(queues, name)) == trace(getattr(asyncio, name))
+    assert trace(getattr(package, name)) == trace(getattr(asyncio, name))
 
 
-def test_methods_that_are_replaced_on_one_queue_are_asked(run, queues):
+def test_methods_that_are_replaced_on_one_queue_are_asked(run_main, package):
     async def main():
-        queue, log = queues.Queue(), []
+        queue, log = package.Queue(), []
         put = queue._put
         queue._put = lambda item: (log.append(item), put(item * 2))
         await queue.put(1)
         queue.put_nowait(2)
         return log, await queue.get(), queue.get_nowait()
 
-    assert run(main) == ([1, 2], 2, 4)
+    assert run_main(main) == ([1, 2], 2, 4)
 
 
-def test_a_queue_with_attributes_of_its_own_is_a_queue(run, queues):
+def test_a_queue_with_attributes_of_its_own_is_a_queue(run_main, package):
     async def main():
-        queue = queues.PriorityQueue(2)
+        queue = package.PriorityQueue(2)
         queue.put_nowait(2)
         queue.name = "jobs"
         queue.put_nowait(1)
@@ -178,11 +157,11 @@ def test_a_queue_with_attributes_of_its_own_is_a_queue(run, queues):
         await putter
         return [*taken, await queue.get(), await queue.get()], queue.name
 
-    assert run(main) == ([1, 0, 2], "jobs")
+    assert run_main(main) == ([1, 0, 2], "jobs")
 
 
-def test_a_class_attribute_may_hide_the_container(run, queues):
-    class Hidden(queues.Queue):
+def test_a_class_attribute_may_hide_the_container(run_main, package):
+    class Hidden(package.Queue):
         _queue = ()
 
         def _init(self, maxsize):
@@ -194,11 +173,11 @@ def test_a_class_attribute_may_hide_the_container(run, queues):
         await queue.put("second")
         return [await queue.get() for _ in range(queue.qsize())], type(queue._queue)
 
-    assert run(main) == (["first", "second"], collections.deque)
+    assert run_main(main) == (["first", "second"], collections.deque)
 
 
-def test_super_calls_reach_the_class_above(run, queues):
-    class Doubling(queues.PriorityQueue):
+def test_super_calls_reach_the_class_above(run_main, package):
+    class Doubling(package.PriorityQueue):
         async def put(self, item):
             await super().put(item)
             await super().put(item * 10)
@@ -215,18 +194,18 @@ def test_super_calls_reach_the_class_above(run, queues):
         await queue.put(1)
         return [await queue.get() for _ in range(4)]
 
-    assert run(main) == [-2, -3, -11, -21]
+    assert run_main(main) == [-2, -3, -11, -21]
 
 
-def test_the_functions_of_the_heap_can_be_given(queues):
-    queue = queues.PriorityQueue()
+def test_the_functions_of_the_heap_can_be_given(package):
+    queue = package.PriorityQueue()
     queue._put(2, lambda heap, item: heap.append(("pushed", item)))
     assert queue._queue == [("pushed", 2)]
     assert queue._get(lambda heap: heap.pop()) == ("pushed", 2)
 
 
-def test_an_error_of_a_replaced_method_has_the_cancellation_as_its_context(run, queues):
-    class Broken(queues.Queue):
+def test_an_error_of_a_replaced_method_has_the_cancellation_as_its_context(run_main, package):
+    class Broken(package.Queue):
         broken = False
 
         def empty(self):
@@ -244,4 +223,4 @@ def test_an_error_of_a_replaced_method_has_the_cancellation_as_its_context(run, 
             await getter
         return type(caught.value.__context__)
 
-    assert run(main) is asyncio.CancelledError
+    assert run_main(main) is asyncio.CancelledError

@@ -7,47 +7,16 @@ import re
 import weakref
 
 import pytest
-
-
-@pytest.fixture(params=["asyncio", "ferrio"])
-def module(request):
-    """Where the classes come from."""
-    if request.param == "asyncio":
-        return asyncio
-    import ferrio
-
-    return ferrio
+from small_coroutines import cancelled, turns
 
 
 @pytest.fixture(params=["Semaphore", "BoundedSemaphore"])
-def semaphore_class(request, module):
+def semaphore_class(request, package):
     """The class under test."""
-    return getattr(module, request.param)
+    return getattr(package, request.param)
 
 
-@pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
-
-
-async def turns(count):
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def cancelled(*tasks):
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-
-
-def test_so_many_hold_it_at_a_time_in_order(run, semaphore_class):
+def test_so_many_hold_it_at_a_time_in_order(run_main, semaphore_class):
     async def main():
         semaphore, log = semaphore_class(2), []
 
@@ -61,10 +30,10 @@ def test_so_many_hold_it_at_a_time_in_order(run, semaphore_class):
         await asyncio.gather(*(hold(name) for name in "abcde"))
         return " ".join(log), semaphore._value
 
-    assert run(main) == ("+a +b -a -b +c +d -c -d +e -e", 2)
+    assert run_main(main) == ("+a +b -a -b +c +d -c -d +e -e", 2)
 
 
-def test_a_task_that_comes_between_release_and_wake_up_takes_its_turn(run, semaphore_class):
+def test_a_task_that_comes_between_release_and_wake_up_takes_its_turn(run_main, semaphore_class):
     async def main():
         semaphore, log = semaphore_class(), []
         assert await semaphore.acquire() is True
@@ -83,10 +52,10 @@ def test_a_task_that_comes_between_release_and_wake_up_takes_its_turn(run, semap
         await first
         return log, semaphore._value
 
-    assert run(main) == (["first", "second"], 1)
+    assert run_main(main) == (["first", "second"], 1)
 
 
-def test_a_woken_waiter_that_is_cancelled_passes_its_place_on(run, semaphore_class):
+def test_a_woken_waiter_that_is_cancelled_passes_its_place_on(run_main, semaphore_class):
     async def main():
         semaphore = semaphore_class()
         await semaphore.acquire()
@@ -99,10 +68,12 @@ def test_a_woken_waiter_that_is_cancelled_passes_its_place_on(run, semaphore_cla
             await first
         return semaphore._value, semaphore.locked(), len(semaphore._waiters)
 
-    assert run(main) == (0, True, 0)
+    assert run_main(main) == (0, True, 0)
 
 
-def test_a_waiter_that_is_cancelled_before_it_is_woken_gives_nothing_back(run, semaphore_class):
+def test_a_waiter_that_is_cancelled_before_it_is_woken_gives_nothing_back(
+    run_main, semaphore_class
+):
     async def main():
         semaphore = semaphore_class()
         await semaphore.acquire()
@@ -114,10 +85,10 @@ def test_a_waiter_that_is_cancelled_before_it_is_woken_gives_nothing_back(run, s
         assert await second is True
         return semaphore._value
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
-def test_cancelled_waiters_do_not_keep_others_out(run, semaphore_class):
+def test_cancelled_waiters_do_not_keep_others_out(run_main, semaphore_class):
     async def main():
         semaphore = semaphore_class()
         await semaphore.acquire()
@@ -130,10 +101,10 @@ def test_cancelled_waiters_do_not_keep_others_out(run, semaphore_class):
         await asyncio.wait([waiting])
         return semaphore._value
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
-def test_several_releases_in_one_turn_wake_several(run, semaphore_class):
+def test_several_releases_in_one_turn_wake_several(run_main, semaphore_class):
     async def main():
         semaphore, log = semaphore_class(3), []
         for _ in range(3):
@@ -152,7 +123,7 @@ def test_several_releases_in_one_turn_wake_several(run, semaphore_class):
         await cancelled(*tasks)
         return seen
 
-    assert run(main) == ([0, 1, 2], 0)
+    assert run_main(main) == ([0, 1, 2], 0)
 
 
 def test_a_value_below_zero_is_refused(semaphore_class):
@@ -163,18 +134,18 @@ def test_a_value_below_zero_is_refused(semaphore_class):
     assert semaphore_class(value=7)._value == 7
 
 
-def test_a_value_need_not_be_a_small_integer(run, module):
+def test_a_value_need_not_be_a_small_integer(run_main, package):
     async def main():
         seen = []
         for value in (math.inf, 1.5, 2**70):
-            semaphore = module.Semaphore(value)
+            semaphore = package.Semaphore(value)
             await semaphore.acquire()
             seen.append((semaphore._value, repr(semaphore).partition("[")[2]))
             semaphore.release()
             seen.append(semaphore._value)
         return seen
 
-    assert run(main) == [
+    assert run_main(main) == [
         (math.inf, "unlocked, value:inf]>"),
         math.inf,
         (0.5, "unlocked, value:0.5]>"),
@@ -184,8 +155,8 @@ def test_a_value_need_not_be_a_small_integer(run, module):
     ]
 
 
-def test_releasing_more_than_was_acquired(module):
-    plain, bounded = module.Semaphore(2), module.BoundedSemaphore(2)
+def test_releasing_more_than_was_acquired(package):
+    plain, bounded = package.Semaphore(2), package.BoundedSemaphore(2)
     plain.release()
     assert plain._value == 3
     with pytest.raises(ValueError, match="^BoundedSemaphore released too many times$"):
@@ -196,23 +167,23 @@ def test_releasing_more_than_was_acquired(module):
     assert bounded._value == 3
 
 
-def test_a_bounded_semaphore_is_bounded_in_async_with_as_well(run, module):
+def test_a_bounded_semaphore_is_bounded_in_async_with_as_well(run_main, package):
     async def main():
-        semaphore = module.BoundedSemaphore()
+        semaphore = package.BoundedSemaphore()
         with pytest.raises(ValueError, match="^BoundedSemaphore released too many times$"):
             async with semaphore:
                 semaphore.release()
 
-    run(main)
+    run_main(main)
 
 
-def test_a_bounded_semaphore_is_a_semaphore(module):
-    assert issubclass(module.BoundedSemaphore, module.Semaphore)
-    assert isinstance(module.BoundedSemaphore(), module.Semaphore)
-    assert not isinstance(module.Semaphore(), module.BoundedSemaphore)
+def test_a_bounded_semaphore_is_a_semaphore(package):
+    assert issubclass(package.BoundedSemaphore, package.Semaphore)
+    assert isinstance(package.BoundedSemaphore(), package.Semaphore)
+    assert not isinstance(package.Semaphore(), package.BoundedSemaphore)
 
 
-def test_its_repr_tells_its_state_and_who_waits(run, semaphore_class):
+def test_its_repr_tells_its_state_and_who_waits(run_main, semaphore_class):
     async def main():
         semaphore = semaphore_class(1)
         plain = object.__repr__(semaphore)[1:-1]
@@ -227,10 +198,10 @@ def test_its_repr_tells_its_state_and_who_waits(run, semaphore_class):
         assert plain.startswith(f"asyncio.locks.{semaphore_class.__name__} object at 0x")
         assert seen == [f"<{plain} [{state}]>" for state in states]
 
-    run(main)
+    run_main(main)
 
 
-def test_its_attributes_can_be_read_and_changed(run, semaphore_class):
+def test_its_attributes_can_be_read_and_changed(run_main, semaphore_class):
     async def main():
         semaphore = semaphore_class(5)
         assert semaphore._waiters is None
@@ -248,7 +219,7 @@ def test_its_attributes_can_be_read_and_changed(run, semaphore_class):
         await cancelled(tasks[0], tasks[2])
         return done
 
-    assert run(main) == [False, True, False]
+    assert run_main(main) == [False, True, False]
 
 
 def test_a_semaphore_belongs_to_the_first_loop_that_waits(loop_factory, semaphore_class):
@@ -270,7 +241,7 @@ def test_a_semaphore_belongs_to_the_first_loop_that_waits(loop_factory, semaphor
             runner.run(wait())
 
 
-def test_a_subclass_that_replaces_methods_is_asked(run, semaphore_class):
+def test_a_subclass_that_replaces_methods_is_asked(run_main, semaphore_class):
     class Counted(semaphore_class):
         def __init__(self, name):
             super().__init__(1)
@@ -298,10 +269,10 @@ def test_a_subclass_that_replaces_methods_is_asked(run, semaphore_class):
             assert semaphore._value == 0
         return semaphore.log
 
-    assert run(main) == ["name", "acquire", "locked", "release", "wake"]
+    assert run_main(main) == ["name", "acquire", "locked", "release", "wake"]
 
 
-def test_methods_that_are_replaced_on_one_semaphore_are_asked(run, semaphore_class):
+def test_methods_that_are_replaced_on_one_semaphore_are_asked(run_main, semaphore_class):
     async def main():
         semaphore, log = semaphore_class(1), []
 
@@ -314,7 +285,7 @@ def test_methods_that_are_replaced_on_one_semaphore_are_asked(run, semaphore_cla
             log.append("held")
         return log
 
-    assert run(main) == ["acquire", "held", "release"]
+    assert run_main(main) == ["acquire", "held", "release"]
 
 
 def test_arguments_are_refused_in_the_words_of_stock(semaphore_class):
@@ -324,7 +295,7 @@ def test_arguments_are_refused_in_the_words_of_stock(semaphore_class):
         assert str(caught.value).startswith(f"{semaphore_class.__name__}.__init__() ")
 
 
-def test_it_can_be_referred_to_weakly_and_collected(run, semaphore_class):
+def test_it_can_be_referred_to_weakly_and_collected(run_main, semaphore_class):
     for _ in range(100):
         semaphore = semaphore_class(3)
         semaphore.itself = semaphore

@@ -6,41 +6,16 @@ import re
 import sys
 
 import pytest
-
-
-@pytest.fixture(params=["asyncio", "ferrio"])
-def shield(request):
-    """The function under test."""
-    if request.param == "asyncio":
-        return asyncio.shield
-    import ferrio
-
-    return ferrio.shield
+from small_coroutines import fail, give
 
 
 @pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main):
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(main())
-
-    return run
+def shield(package):
+    """The function under test."""
+    return package.shield
 
 
-async def give(value, turns=0):
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    return value
-
-
-async def fail(error):
-    await asyncio.sleep(0)
-    raise error
-
-
-def test_the_outcome_is_that_of_the_inner(run, shield):
+def test_the_outcome_is_that_of_the_inner(run_main, shield):
     async def main():
         loop = asyncio.get_running_loop()
         future = loop.create_future()
@@ -53,22 +28,22 @@ def test_the_outcome_is_that_of_the_inner(run, shield):
             await shield(asyncio.gather(give(1), give(2))),
         ]
         with pytest.raises(ValueError, match="mine"):
-            await shield(fail(ValueError("mine")))
+            await shield(fail(ValueError("mine"), 1))
         return results
 
-    assert run(main) == ["coroutine", "future", "stock", [1, 2]]
+    assert run_main(main) == ["coroutine", "future", "stock", [1, 2]]
 
 
-def test_what_is_done_is_given_back(run, shield):
+def test_what_is_done_is_given_back(run_main, shield):
     async def main():
         future = asyncio.get_running_loop().create_future()
         future.set_result(1)
         return shield(future) is future
 
-    assert run(main)
+    assert run_main(main)
 
 
-def test_cancelling_it_leaves_the_inner_alone(run, shield):
+def test_cancelling_it_leaves_the_inner_alone(run_main, shield):
     async def main():
         inner = asyncio.create_task(give("inner", 5))
         outer = shield(inner)
@@ -78,10 +53,10 @@ def test_cancelling_it_leaves_the_inner_alone(run, shield):
         await asyncio.sleep(0)
         return inner._callbacks, outer.cancelled(), await inner
 
-    assert run(main) == (None, True, "inner")
+    assert run_main(main) == (None, True, "inner")
 
 
-def test_cancelling_the_task_that_awaits_it(run, shield):
+def test_cancelling_the_task_that_awaits_it(run_main, shield):
     async def main():
         inner = asyncio.create_task(give("inner", 8))
 
@@ -96,10 +71,10 @@ def test_cancelling_the_task_that_awaits_it(run, shield):
             await task
         return await inner
 
-    assert run(main) == "inner"
+    assert run_main(main) == "inner"
 
 
-def test_a_cancelled_inner_cancels_it(run, shield):
+def test_a_cancelled_inner_cancels_it(run_main, shield):
     async def main():
         inner = asyncio.get_running_loop().create_future()
         outer = shield(inner)
@@ -108,10 +83,10 @@ def test_a_cancelled_inner_cancels_it(run, shield):
             await outer
         return outer.cancelled()
 
-    assert run(main)
+    assert run_main(main)
 
 
-def test_both_cancelled_in_one_turn(run, shield):
+def test_both_cancelled_in_one_turn(run_main, shield):
     async def main():
         inner = asyncio.get_running_loop().create_future()
         outer = shield(inner)
@@ -121,10 +96,10 @@ def test_both_cancelled_in_one_turn(run, shield):
         await asyncio.sleep(0)
         return inner.cancelled(), outer.cancelled()
 
-    assert run(main) == (True, True)
+    assert run_main(main) == (True, True)
 
 
-def test_a_failure_in_the_turn_of_the_cancellation_is_seen(run, shield, caplog):
+def test_a_failure_in_the_turn_of_the_cancellation_is_seen(run_main, shield, caplog):
     async def main():
         inner = asyncio.get_running_loop().create_future()
         outer = shield(inner)
@@ -133,13 +108,13 @@ def test_a_failure_in_the_turn_of_the_cancellation_is_seen(run, shield, caplog):
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
-    run(main)
+    run_main(main)
     gc.collect()
     # Stock marked it as seen until 3.13.
     assert ("unseen" in caplog.text) == (sys.version_info >= (3, 14))
 
 
-def test_the_order_of_wake_ups(run, shield):
+def test_the_order_of_wake_ups(run_main, shield):
     async def main():
         log = []
 
@@ -154,11 +129,11 @@ def test_the_order_of_wake_ups(run, shield):
         await task
         return log
 
-    assert run(main) == [0, 1, 2, 3, "shielded", 4, 5]
+    assert run_main(main) == [0, 1, 2, 3, "shielded", 4, 5]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="3.14 adds a callback")
-def test_its_callbacks_name_stock_functions(run, shield):
+def test_its_callbacks_name_stock_functions(run_main, shield):
     async def main():
         inner = asyncio.create_task(give(1, 1))
         outer = shield(inner)
@@ -166,7 +141,7 @@ def test_its_callbacks_name_stock_functions(run, shield):
         await outer
         return texts
 
-    inner, outer = run(main)
+    inner, outer = run_main(main)
     assert re.search(r"cb=\[shield\.<locals>\._inner_done_callback\(\) at .*tasks\.py:\d+\]", inner)
     assert re.search(r"cb=\[shield\.<locals>\._outer_done_callback\(\) at .*tasks\.py:\d+\]", outer)
 
@@ -174,7 +149,7 @@ def test_its_callbacks_name_stock_functions(run, shield):
 @pytest.mark.parametrize(
     "call", [lambda shield: shield(), lambda shield: shield(1), lambda shield: shield(1, 2)]
 )
-def test_wrong_arguments_get_stock_words(run, shield, call):
+def test_wrong_arguments_get_stock_words(run_main, shield, call):
     async def main():
         with pytest.raises(TypeError) as caught:
             call(shield)
@@ -182,5 +157,5 @@ def test_wrong_arguments_get_stock_words(run, shield, call):
             call(asyncio.shield)
         return str(caught.value), str(expected.value)
 
-    caught, expected = run(main)
+    caught, expected = run_main(main)
     assert caught == expected

@@ -10,20 +10,10 @@ import weakref
 import pytest
 
 
-@pytest.fixture(params=["asyncio", "ferrio"])
-def module(request):
-    """Where the classes come from."""
-    if request.param == "asyncio":
-        return asyncio
-    import ferrio
-
-    return ferrio
-
-
 @pytest.fixture(params=["Lock", "Semaphore", "BoundedSemaphore", "Condition"])
-def lock(request, module):
+def lock(request, package):
     """A lock of any class."""
-    return getattr(module, request.param)()
+    return getattr(package, request.param)()
 
 
 @pytest.fixture(params=["__aenter__", "__aexit__"])

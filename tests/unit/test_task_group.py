@@ -8,16 +8,13 @@ import re
 import weakref
 
 import pytest
+from small_coroutines import fail, give
 
 
-@pytest.fixture(params=["asyncio", "ferrio"])
-def group_class(request):
+@pytest.fixture
+def group_class(package):
     """The class under test."""
-    if request.param == "asyncio":
-        return asyncio.TaskGroup
-    import ferrio
-
-    return ferrio.TaskGroup
+    return package.TaskGroup
 
 
 @pytest.fixture
@@ -28,30 +25,7 @@ def native_class():
     return ferrio.TaskGroup
 
 
-@pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main, **options):
-        with asyncio.Runner(loop_factory=loop_factory, **options) as runner:
-            return runner.run(main())
-
-    return run
-
-
-async def give(value, turns=0):
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    return value
-
-
-async def fail(error, turns=0):
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    raise error
-
-
-def test_the_block_ends_when_all_tasks_have(run, group_class):
+def test_the_block_ends_when_all_tasks_have(run_main, group_class):
     async def main():
         async with group_class() as group:
             tasks = [group.create_task(give(number, number)) for number in range(4)]
@@ -60,10 +34,10 @@ def test_the_block_ends_when_all_tasks_have(run, group_class):
         return [task.result() for task in tasks], inside, repr(group), group._tasks
 
     expected = ([0, 1, 2, 3], "<TaskGroup tasks=4 entered>", "<TaskGroup entered>", set())
-    assert run(main) == expected
+    assert run_main(main) == expected
 
 
-def test_tasks_take_name_and_context(run, group_class):
+def test_tasks_take_name_and_context(run_main, group_class):
     async def main():
         variable = contextvars.ContextVar("variable", default="none")
         context = contextvars.copy_context()
@@ -82,10 +56,10 @@ def test_tasks_take_name_and_context(run, group_class):
         results = [task.result() for task in (named, placed, plain)]
         return named.get_name(), results, numbers[2] - numbers[1], numbers[1] - numbers[0]
 
-    assert run(main) == ("mine", ["none", "given", "none"], 1, 1)
+    assert run_main(main) == ("mine", ["none", "given", "none"], 1, 1)
 
 
-def test_names_take_as_many_numbers_as_on_stock(run, group_class):
+def test_names_take_as_many_numbers_as_on_stock(run_main, group_class):
     async def main():
         async def number_after(group_class):
             first = asyncio.create_task(give(1))
@@ -97,11 +71,11 @@ def test_names_take_as_many_numbers_as_on_stock(run, group_class):
 
         return await number_after(group_class), await number_after(asyncio.TaskGroup)
 
-    taken, expected = run(main)
+    taken, expected = run_main(main)
     assert taken == expected
 
 
-def test_an_error_cancels_the_others_and_the_block(run, group_class):
+def test_an_error_cancels_the_others_and_the_block(run_main, group_class):
     async def main():
         log = []
 
@@ -131,13 +105,13 @@ def test_an_error_cancels_the_others_and_the_block(run, group_class):
         details = (error.message, [repr(each) for each in error.exceptions], error.__cause__)
         return sorted(log), details, asyncio.current_task().cancelling(), group._errors
 
-    log, details, cancelling, errors = run(main)
+    log, details, cancelling, errors = run_main(main)
     assert log == ["<TaskGroup tasks=1 errors=1 cancelling>", "block cancelled", "other cancelled"]
     assert details == ("unhandled errors in a TaskGroup", ["ValueError('mine')"], None)
     assert (cancelling, errors) == (0, None)
 
 
-def test_an_error_of_the_block_comes_with_those_of_the_tasks(run, group_class):
+def test_an_error_of_the_block_comes_with_those_of_the_tasks(run_main, group_class):
     async def main():
         async def on_cancel():
             try:
@@ -155,10 +129,10 @@ def test_an_error_of_the_block_comes_with_those_of_the_tasks(run, group_class):
             await block()
         return [repr(each) for each in caught.value.exceptions], caught.value.__suppress_context__
 
-    assert run(main) == (["KeyError('task')", "ValueError('block')"], True)
+    assert run_main(main) == (["KeyError('task')", "ValueError('block')"], True)
 
 
-def test_a_base_error_leaves_alone(run, group_class):
+def test_a_base_error_leaves_alone(run_main, group_class):
     class Stop(SystemExit):
         pass
 
@@ -169,12 +143,12 @@ def test_a_base_error_leaves_alone(run, group_class):
             raise Stop(3)
 
     with pytest.raises(Stop) as caught:
-        run(main)
+        run_main(main)
     assert caught.value.code == 3
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_a_cancellation_from_outside_passes(run, group_class, turns):
+def test_a_cancellation_from_outside_passes(run_main, group_class, turns):
     async def main():
         ended = []
 
@@ -198,10 +172,10 @@ def test_a_cancellation_from_outside_passes(run, group_class, turns):
             await task
         return len(ended), task.cancelled(), task.cancelling()
 
-    assert run(main) == (2 if turns else 0, True, 1)
+    assert run_main(main) == (2 if turns else 0, True, 1)
 
 
-def test_a_cancellation_from_outside_together_with_an_error(run, group_class):
+def test_a_cancellation_from_outside_together_with_an_error(run_main, group_class):
     async def main():
         async def block(group_class):
             async with group_class() as group:
@@ -220,11 +194,11 @@ def test_a_cancellation_from_outside_together_with_an_error(run, group_class):
 
         return await outcome(group_class), await outcome(asyncio.TaskGroup)
 
-    taken, expected = run(main)
+    taken, expected = run_main(main)
     assert taken == expected
 
 
-def test_a_group_within_a_group(run, group_class):
+def test_a_group_within_a_group(run_main, group_class):
     async def main():
         async def block():
             async with group_class() as outer:
@@ -237,12 +211,12 @@ def test_a_group_within_a_group(run, group_class):
             await block()
         return repr(caught.value), asyncio.current_task().cancelling()
 
-    text, cancelling = run(main)
+    text, cancelling = run_main(main)
     assert "inner" in text
     assert cancelling == 0
 
 
-def test_tasks_may_add_tasks_while_the_group_waits(run, group_class):
+def test_tasks_may_add_tasks_while_the_group_waits(run_main, group_class):
     async def main():
         log = []
 
@@ -259,10 +233,10 @@ def test_tasks_may_add_tasks_while_the_group_waits(run, group_class):
             group.create_task(first(group))
         return log
 
-    assert run(main) == ["first", "second"]
+    assert run_main(main) == ["first", "second"]
 
 
-def test_wrong_states_are_refused_in_stock_words(run, group_class):
+def test_wrong_states_are_refused_in_stock_words(run_main, group_class):
     async def main():
         texts = []
 
@@ -292,7 +266,7 @@ def test_wrong_states_are_refused_in_stock_words(run, group_class):
             pass
         return texts
 
-    assert run(main) == [
+    assert run_main(main) == [
         "TaskGroup <TaskGroup> has not been entered",
         "TaskGroup <TaskGroup entered> has already been entered",
         "TaskGroup <TaskGroup entered> is finished",
@@ -311,7 +285,7 @@ def test_wrong_states_are_refused_in_stock_words(run, group_class):
         lambda group: group.__aexit__(None),
     ],
 )
-def test_wrong_arguments_get_stock_words(run, group_class, call):
+def test_wrong_arguments_get_stock_words(run_main, group_class, call):
     async def main():
         texts = []
         for cls in (group_class, asyncio.TaskGroup):
@@ -321,11 +295,11 @@ def test_wrong_arguments_get_stock_words(run, group_class, call):
             texts.append(str(caught.value))
         return texts
 
-    caught, expected = run(main)
+    caught, expected = run_main(main)
     assert caught == expected
 
 
-def test_the_order_of_wake_ups(run, group_class):
+def test_the_order_of_wake_ups(run_main, group_class):
     async def main():
         log = []
 
@@ -347,18 +321,18 @@ def test_the_order_of_wake_ups(run, group_class):
         await task
         return log
 
-    assert run(main) == [0, "a begins", "b begins", 1, "a ends", "b ends", 2, 3, "left", 4, 5]
+    assert run_main(main) == [0, "a begins", "b begins", 1, "a ends", "b ends", 2, 3, "left", 4, 5]
 
 
-def test_a_task_shows_its_callback_as_on_stock(run, group_class):
+def test_a_task_shows_its_callback_as_on_stock(run_main, group_class):
     async def main():
         async with group_class() as group:
             return repr(group.create_task(give(1)))
 
-    assert re.search(r"cb=\[TaskGroup\._on_task_done\(\)\]", run(main))
+    assert re.search(r"cb=\[TaskGroup\._on_task_done\(\)\]", run_main(main))
 
 
-def test_a_subclass_may_replace_its_methods(run, group_class):
+def test_a_subclass_may_replace_its_methods(run_main, group_class):
     calls = []
 
     class Mine(group_class):
@@ -379,11 +353,11 @@ def test_a_subclass_may_replace_its_methods(run, group_class):
         with pytest.raises(ExceptionGroup):
             await block()
 
-    run(main)
+    run_main(main)
     assert sorted(calls) == ["abort", "done"]
 
 
-def test_it_takes_attributes_and_leaves_no_cycle(run, group_class):
+def test_it_takes_attributes_and_leaves_no_cycle(run_main, group_class):
     async def main():
         async with group_class() as group:
             group.mine = 1
@@ -397,7 +371,7 @@ def test_it_takes_attributes_and_leaves_no_cycle(run, group_class):
         finally:
             gc.enable()
 
-    assert run(main) is None
+    assert run_main(main) is None
 
 
 def test_it_needs_a_task(loop_factory, group_class):
@@ -417,7 +391,7 @@ def test_it_needs_a_task(loop_factory, group_class):
     assert texts == ["TaskGroup <TaskGroup> cannot determine the parent task"]
 
 
-def test_debug_mode_and_task_factories(run, group_class):
+def test_debug_mode_and_task_factories(run_main, group_class):
     async def main():
         loop = asyncio.get_running_loop()
         loop.set_task_factory(lambda loop, coro, **kw: asyncio.Task(coro, loop=loop, **kw))
@@ -425,11 +399,11 @@ def test_debug_mode_and_task_factories(run, group_class):
             task = group.create_task(give(1, 1), name="mine")
         return type(task) is asyncio.Task, task.get_name(), task.result()
 
-    assert run(main) == (True, "mine", 1)
-    assert run(main, debug=True) == (True, "mine", 1)
+    assert run_main(main) == (True, "mine", 1)
+    assert run_main(main, debug=True) == (True, "mine", 1)
 
 
-def test_cancel_ends_the_group_without_an_exception(run, native_class):
+def test_cancel_ends_the_group_without_an_exception(run_main, native_class):
     async def main():
         log = []
 
@@ -450,10 +424,10 @@ def test_cancel_ends_the_group_without_an_exception(run, native_class):
         group.cancel()
         return log, asyncio.current_task().cancelling()
 
-    assert run(main) == (["after cancel", "child"], 0)
+    assert run_main(main) == (["after cancel", "child"], 0)
 
 
-def test_cancel_by_a_child_while_the_group_waits(run, native_class):
+def test_cancel_by_a_child_while_the_group_waits(run_main, native_class):
     async def main():
         async def stop(group):
             await asyncio.sleep(0)
@@ -465,10 +439,10 @@ def test_cancel_by_a_child_while_the_group_waits(run, native_class):
             group.create_task(stop(group))
         return asyncio.current_task().cancelling()
 
-    assert run(main) == 0
+    assert run_main(main) == 0
 
 
-def test_cancel_before_the_group_is_entered(run, native_class):
+def test_cancel_before_the_group_is_entered(run_main, native_class):
     async def main():
         log = []
         group = native_class()
@@ -479,10 +453,10 @@ def test_cancel_before_the_group_is_entered(run, native_class):
             log.append("never")
         return log, asyncio.current_task().cancelling()
 
-    assert run(main) == (["entered"], 0)
+    assert run_main(main) == (["entered"], 0)
 
 
-def test_errors_after_cancel_are_raised(run, native_class):
+def test_errors_after_cancel_are_raised(run_main, native_class):
     async def main():
         async def on_cancel():
             try:
@@ -500,10 +474,10 @@ def test_errors_after_cancel_are_raised(run, native_class):
             await block()
         return [repr(each) for each in caught.value.exceptions], asyncio.current_task().cancelling()
 
-    assert run(main) == (["ValueError('late')"], 0)
+    assert run_main(main) == (["ValueError('late')"], 0)
 
 
-def test_a_cancellation_from_outside_after_cancel_passes(run, native_class):
+def test_a_cancellation_from_outside_after_cancel_passes(run_main, native_class):
     async def main():
         async def stubborn():
             try:
@@ -527,4 +501,4 @@ def test_a_cancellation_from_outside_after_cancel_passes(run, native_class):
             await task
         return task.cancelled(), task.cancelling()
 
-    assert run(main) == (True, 1)
+    assert run_main(main) == (True, 1)

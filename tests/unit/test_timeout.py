@@ -7,30 +7,10 @@ import sys
 import weakref
 
 import pytest
+from small_coroutines import give
 
 
-@pytest.fixture(params=["asyncio", "ferrio"])
-def package(request):
-    """The module that has the names under test."""
-    if request.param == "asyncio":
-        return asyncio
-    import ferrio
-
-    return ferrio
-
-
-@pytest.fixture
-def run(loop_factory):
-    """Runs a coroutine function on a loop of its own."""
-
-    def run(main, **options):
-        with asyncio.Runner(loop_factory=loop_factory, **options) as runner:
-            return runner.run(main())
-
-    return run
-
-
-def test_it_turns_its_own_cancellation_into_a_timeout_error(run, package):
+def test_it_turns_its_own_cancellation_into_a_timeout_error(run_main, package):
     async def main():
         task = asyncio.current_task()
         with pytest.raises(TimeoutError) as caught:
@@ -41,10 +21,10 @@ def test_it_turns_its_own_cancellation_into_a_timeout_error(run, package):
         assert error.__context__ is error.__cause__
         return timeout.expired(), repr(timeout), task.cancelling(), error.args
 
-    assert run(main) == (True, "<Timeout [expired]>", 0, ())
+    assert run_main(main) == (True, "<Timeout [expired]>", 0, ())
 
 
-def test_a_block_that_ends_in_time_leaves_nothing_behind(run, package):
+def test_a_block_that_ends_in_time_leaves_nothing_behind(run_main, package):
     async def main():
         loop = asyncio.get_running_loop()
         async with package.timeout(60) as timeout:
@@ -54,11 +34,11 @@ def test_a_block_that_ends_in_time_leaves_nothing_behind(run, package):
         return timeout.expired(), inside.split("=")[0], repr(timeout), left
 
     expected = (False, "<Timeout [active] when", "<Timeout [finished]>", [])
-    assert run(main) == expected
+    assert run_main(main) == expected
 
 
 @pytest.mark.parametrize("delay", [0, -1, 0.0])
-def test_a_deadline_in_the_past_expires_at_the_next_wait(run, package, delay):
+def test_a_deadline_in_the_past_expires_at_the_next_wait(run_main, package, delay):
     async def main():
         steps = []
 
@@ -74,10 +54,10 @@ def test_a_deadline_in_the_past_expires_at_the_next_wait(run, package, delay):
             await block()
         return steps
 
-    assert run(main) == ["inside"]
+    assert run_main(main) == ["inside"]
 
 
-def test_states_are_those_of_stock(run, package):
+def test_states_are_those_of_stock(run_main, package):
     async def main():
         timeout = package.Timeout(None)
         seen = [(repr(timeout), timeout._state.name)]
@@ -93,14 +73,14 @@ def test_states_are_those_of_stock(run, package):
             timeout.reschedule(1)
         return seen
 
-    assert run(main) == [
+    assert run_main(main) == [
         ("<Timeout [created]>", "CREATED"),
         ("<Timeout [active] when=None>", "ENTERED"),
         ("<Timeout [finished]>", "EXITED"),
     ]
 
 
-def test_a_deadline_can_be_moved_and_taken_away(run, package):
+def test_a_deadline_can_be_moved_and_taken_away(run_main, package):
     async def main():
         loop = asyncio.get_running_loop()
         async with package.timeout(0.01) as timeout:
@@ -122,10 +102,10 @@ def test_a_deadline_can_be_moved_and_taken_away(run, package):
             await block()
         return timeout.expired()
 
-    assert run(main)
+    assert run_main(main)
 
 
-def test_rescheduling_in_the_turn_in_which_it_is_due(run, package):
+def test_rescheduling_in_the_turn_in_which_it_is_due(run_main, package):
     async def main():
         loop = asyncio.get_running_loop()
         when = loop.time() + 0.01
@@ -147,10 +127,10 @@ def test_rescheduling_in_the_turn_in_which_it_is_due(run, package):
 
         return await block(), moved
 
-    assert run(main) == (False, [False])
+    assert run_main(main) == (False, [False])
 
 
-def test_nested_timeouts_blame_the_one_that_expired(run, package):
+def test_nested_timeouts_blame_the_one_that_expired(run_main, package):
     async def main():
         log = []
         try:
@@ -165,10 +145,10 @@ def test_nested_timeouts_blame_the_one_that_expired(run, package):
             log.append("outer")
         return log, outer.expired(), inner.expired()
 
-    assert run(main) == (["inner"], False, True)
+    assert run_main(main) == (["inner"], False, True)
 
 
-def test_a_cancellation_from_outside_stays_one(run, package):
+def test_a_cancellation_from_outside_stays_one(run_main, package):
     async def main():
         async def block():
             async with package.timeout(0.01):
@@ -181,10 +161,10 @@ def test_a_cancellation_from_outside_stays_one(run, package):
             await task
         return task.cancelled(), task.cancelling()
 
-    assert run(main) == (True, 1)
+    assert run_main(main) == (True, 1)
 
 
-def test_a_cancellation_that_comes_with_the_timeout_wins(run, package):
+def test_a_cancellation_that_comes_with_the_timeout_wins(run_main, package):
     async def main():
         async def block():
             async with package.timeout(0.01) as timeout:
@@ -200,10 +180,10 @@ def test_a_cancellation_that_comes_with_the_timeout_wins(run, package):
             await task
         return task.cancelling()
 
-    assert run(main) == 1
+    assert run_main(main) == 1
 
 
-def test_another_error_in_the_place_of_the_cancellation_passes(run, package):
+def test_another_error_in_the_place_of_the_cancellation_passes(run_main, package):
     async def main():
         async def block():
             async with package.timeout(0.01):
@@ -217,7 +197,7 @@ def test_another_error_in_the_place_of_the_cancellation_passes(run, package):
         return type(caught.value.__context__).__name__
 
     named = "TimeoutError" if sys.version_info >= (3, 13) else "CancelledError"
-    assert run(main) == named
+    assert run_main(main) == named
 
 
 def test_it_needs_a_loop_and_a_task(loop_factory, package):
@@ -239,7 +219,7 @@ def test_it_needs_a_loop_and_a_task(loop_factory, package):
     assert errors == ["Timeout should be used inside a task"]
 
 
-def test_its_handle_is_made_when_somebody_looks(run, package):
+def test_its_handle_is_made_when_somebody_looks(run_main, package):
     async def main():
         async with package.timeout(60) as timeout:
             handle = timeout._timeout_handler
@@ -249,10 +229,10 @@ def test_its_handle_is_made_when_somebody_looks(run, package):
             assert asyncio.get_running_loop()._scheduled == [handle]
         return handle.cancelled(), timeout._timeout_handler
 
-    assert run(main) == (True, None)
+    assert run_main(main) == (True, None)
 
 
-def test_a_subclass_may_replace_its_methods(run, package):
+def test_a_subclass_may_replace_its_methods(run_main, package):
     calls = []
 
     class Mine(package.Timeout):
@@ -270,10 +250,10 @@ def test_a_subclass_may_replace_its_methods(run, package):
                 await asyncio.sleep(60)
         return calls
 
-    assert run(main) == ["reschedule", "on_timeout"]
+    assert run_main(main) == ["reschedule", "on_timeout"]
 
 
-def test_it_takes_attributes_and_weak_references(run, package):
+def test_it_takes_attributes_and_weak_references(run_main, package):
     async def main():
         timeout = package.timeout(None)
         timeout.mine = 1
@@ -282,10 +262,10 @@ def test_it_takes_attributes_and_weak_references(run, package):
         gc.collect()
         return reference()
 
-    assert run(main) is None
+    assert run_main(main) is None
 
 
-def test_debug_mode_sees_a_handle(run, package):
+def test_debug_mode_sees_a_handle(run_main, package):
     async def main():
         timeout = package.timeout(0.01)
 
@@ -298,11 +278,11 @@ def test_debug_mode_sees_a_handle(run, package):
             await block()
         return timeout.expired()
 
-    assert run(main)
-    assert run(main, debug=True)
+    assert run_main(main)
+    assert run_main(main, debug=True)
 
 
-def test_a_replaced_clock_is_asked(run, package):
+def test_a_replaced_clock_is_asked(run_main, package):
     async def main():
         loop = asyncio.get_running_loop()
         loop.time = lambda: 1000.0
@@ -311,10 +291,10 @@ def test_a_replaced_clock_is_asked(run, package):
         finally:
             del loop.time
 
-    assert run(main) == 1005.0
+    assert run_main(main) == 1005.0
 
 
-def test_it_expires_in_the_context_in_which_it_was_entered(run, package):
+def test_it_expires_in_the_context_in_which_it_was_entered(run_main, package):
     async def main():
         variable = contextvars.ContextVar("variable", default="none")
         seen = []
@@ -335,7 +315,7 @@ def test_it_expires_in_the_context_in_which_it_was_entered(run, package):
             await block()
         return seen
 
-    assert run(main) == ["entered"]
+    assert run_main(main) == ["entered"]
 
 
 @pytest.mark.parametrize(
@@ -353,7 +333,7 @@ def test_it_expires_in_the_context_in_which_it_was_entered(run, package):
         lambda package: package.wait_for(1, after=3),
     ],
 )
-def test_wrong_arguments_get_stock_words(run, package, call):
+def test_wrong_arguments_get_stock_words(run_main, package, call):
     async def main():
         with pytest.raises(TypeError) as caught:
             call(package)
@@ -361,18 +341,12 @@ def test_wrong_arguments_get_stock_words(run, package, call):
             call(asyncio)
         return str(caught.value), str(expected.value)
 
-    caught, expected = run(main)
+    caught, expected = run_main(main)
     assert caught == expected
 
 
-async def give(value, turns=0):
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    return value
-
-
 @pytest.mark.parametrize("timeout", [None, 60, 60.0])
-def test_wait_for_gives_the_result(run, package, timeout):
+def test_wait_for_gives_the_result(run_main, package, timeout):
     async def main():
         loop = asyncio.get_running_loop()
         future = loop.create_future()
@@ -387,10 +361,10 @@ def test_wait_for_gives_the_result(run, package, timeout):
             await package.wait_for(asyncio.gather(give(1), give(2)), timeout),
         ]
 
-    assert run(main) == ["at once", "later", "future", "task", "stock", [1, 2]]
+    assert run_main(main) == ["at once", "later", "future", "task", "stock", [1, 2]]
 
 
-def test_wait_for_raises_what_it_awaits_raises(run, package):
+def test_wait_for_raises_what_it_awaits_raises(run_main, package):
     async def main():
         error = ValueError("mine")
 
@@ -402,10 +376,10 @@ def test_wait_for_raises_what_it_awaits_raises(run, package):
             await package.wait_for(fail(), 60)
         return caught.value is error, caught.value.__context__
 
-    assert run(main) == (True, None)
+    assert run_main(main) == (True, None)
 
 
-def test_wait_for_cancels_what_takes_too_long(run, package):
+def test_wait_for_cancels_what_takes_too_long(run_main, package):
     async def main():
         ended = []
 
@@ -423,11 +397,11 @@ def test_wait_for_cancels_what_takes_too_long(run, package):
         cause = type(caught.value.__cause__)
         return ended, cause, future.cancelled(), asyncio.current_task().cancelling()
 
-    assert run(main) == ([True], asyncio.CancelledError, True, 0)
+    assert run_main(main) == ([True], asyncio.CancelledError, True, 0)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, 0.0])
-def test_wait_for_without_time_takes_only_what_is_done(run, package, timeout):
+def test_wait_for_without_time_takes_only_what_is_done(run_main, package, timeout):
     async def main():
         began = []
 
@@ -440,10 +414,10 @@ def test_wait_for_without_time_takes_only_what_is_done(run, package, timeout):
             await package.wait_for(begin(), timeout)
         return began, await package.wait_for(done, timeout)
 
-    assert run(main) == ([], "done")
+    assert run_main(main) == ([], "done")
 
 
-def test_wait_for_keeps_a_result_that_came_in_spite_of_the_cancellation(run, package):
+def test_wait_for_keeps_a_result_that_came_in_spite_of_the_cancellation(run_main, package):
     async def main():
         async def stubborn():
             try:
@@ -453,10 +427,10 @@ def test_wait_for_keeps_a_result_that_came_in_spite_of_the_cancellation(run, pac
 
         return await package.wait_for(stubborn(), 0.01)
 
-    assert run(main) == "anyway"
+    assert run_main(main) == "anyway"
 
 
-def test_wait_for_that_is_cancelled_cancels_what_it_awaits(run, package):
+def test_wait_for_that_is_cancelled_cancels_what_it_awaits(run_main, package):
     async def main():
         inner = asyncio.create_task(asyncio.sleep(60))
         outer = asyncio.create_task(package.wait_for(inner, 60))
@@ -467,10 +441,10 @@ def test_wait_for_that_is_cancelled_cancels_what_it_awaits(run, package):
             await outer
         return inner.cancelled(), outer.cancelled()
 
-    assert run(main) == (True, True)
+    assert run_main(main) == (True, True)
 
 
-def test_wait_for_refuses_what_cannot_be_awaited(run, package):
+def test_wait_for_refuses_what_cannot_be_awaited(run_main, package):
     async def main():
         with pytest.raises(TypeError) as caught:
             await package.wait_for(1, 60)
@@ -480,13 +454,13 @@ def test_wait_for_refuses_what_cannot_be_awaited(run, package):
         left = [handle for handle in timers if not handle._cancelled]
         return str(caught.value) == str(expected.value), left
 
-    same, left = run(main)
+    same, left = run_main(main)
     assert same
     # 3.11 makes the timer first, and forgets it.
     assert left == [] or sys.version_info < (3, 12)
 
 
-def test_wait_for_is_a_coroutine_that_warns_when_nobody_awaits_it(run, package):
+def test_wait_for_is_a_coroutine_that_warns_when_nobody_awaits_it(run_main, package):
     async def main():
         coroutine = package.wait_for(asyncio.get_running_loop().create_future(), 1)
         assert asyncio.iscoroutine(coroutine)
@@ -494,14 +468,14 @@ def test_wait_for_is_a_coroutine_that_warns_when_nobody_awaits_it(run, package):
         with pytest.warns(RuntimeWarning, match="coroutine 'wait_for' was never awaited"):
             del coroutine
 
-    run(main)
+    run_main(main)
 
 
-def test_wait_for_can_be_closed_while_it_waits(run, package):
+def test_wait_for_can_be_closed_while_it_waits(run_main, package):
     async def main():
         coroutine = package.wait_for(asyncio.get_running_loop().create_future(), 60)
         coroutine.send(None)
         coroutine.close()
         return [h for h in asyncio.get_running_loop()._scheduled if not h._cancelled]
 
-    assert run(main) == []
+    assert run_main(main) == []
