@@ -3,16 +3,19 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import gc
 import importlib
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
 
 import pytest
+import stream_classes
 from event_trace import traced
 
 
@@ -91,6 +94,25 @@ def package(request):
 def run(loop):
     """Run a coroutine on the loop to its end and return its result."""
     return loop.run_until_complete
+
+
+@pytest.fixture
+def run_out(loop):
+    """The same as `run`, and then what the coroutine left: its tasks, and callbacks of closing."""
+
+    async def settle():
+        me = asyncio.current_task()
+        while left := asyncio.all_tasks() - {me}:
+            await asyncio.wait(left)
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    def run_out(coro):
+        result = loop.run_until_complete(coro)
+        loop.run_until_complete(settle())
+        return result
+
+    return run_out
 
 
 @pytest.fixture
@@ -175,6 +197,30 @@ def same_trace(same_as_stock):
     return compare
 
 
+@pytest.fixture(params=stream_classes.OFFERED, ids=lambda offered: offered.name)
+def streams(request):
+    """The classes and functions of streams under test, by their names in asyncio."""
+    return request.param
+
+
+@pytest.fixture
+def same_streams(engine, streams):
+    """Run `async def scenario(trace, streams)` with stock's streams on stock's loop, and with those
+    under test on the engine; the traces must be equal. Returns the trace as `same_trace` does."""
+
+    def compare(scenario, turns=True):
+        def play(offered, engine):
+            return outcome(traced(functools.partial(scenario, streams=offered), turns), engine)
+
+        expected = play(stream_classes.STOCK, STOCK)
+        assert play(streams, engine) == expected
+        kind, events, *text = expected
+        assert kind == "returned", (events, text)
+        return [event for _, *event in events]
+
+    return compare
+
+
 @pytest.fixture
 def tcp_pair():
     """Make two TCP sockets that are connected with each other; open ones are closed at the end."""
@@ -196,6 +242,20 @@ def tcp_pair():
     yield connect
     for sock in made:
         sock.close()
+
+
+@pytest.fixture(scope="session")
+def server_context():
+    """A context of TLS without certificates, which has a cipher in common with the client's."""
+    try:
+        return anonymous_context(ssl.PROTOCOL_TLS_SERVER)
+    except ssl.SSLError:
+        pytest.skip("this OpenSSL has no anonymous ciphers")
+
+
+@pytest.fixture(scope="session")
+def client_context(server_context):
+    return anonymous_context(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @pytest.fixture
@@ -233,6 +293,16 @@ def run_python(engine):
         )
 
     return run_program
+
+
+def anonymous_context(protocol):
+    """One whose ends agree on an anonymous cipher, which TLS 1.2 still has."""
+    context = ssl.SSLContext(protocol)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AECDH:@SECLEVEL=0")
+    return context
 
 
 def outcome(scenario, engine):

@@ -1,7 +1,4 @@
-"""TLS over the loop's own socket transports: connections, servers, start_tls.
-
-No certificates: both ends agree on an anonymous cipher, which TLS 1.2 still has.
-"""
+"""TLS over the loop's own socket transports: connections, servers, start_tls."""
 
 import asyncio
 import contextlib
@@ -10,28 +7,6 @@ import ssl
 
 import pytest
 from event_trace import shown
-
-
-def make_context(protocol):
-    context = ssl.SSLContext(protocol)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("AECDH:@SECLEVEL=0")
-    return context
-
-
-@pytest.fixture(scope="module")
-def server_context():
-    try:
-        return make_context(ssl.PROTOCOL_TLS_SERVER)
-    except ssl.SSLError:
-        pytest.skip("this OpenSSL has no anonymous ciphers")
-
-
-@pytest.fixture(scope="module")
-def client_context(server_context):
-    return make_context(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Echo(asyncio.Protocol):
