@@ -7,6 +7,7 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 DEFAULT_NAME = re.compile(r"\bTask-\d+")
 MODULE = re.compile(r"\b_?ferrio\.(?:_ferrio\.)?|\b_asyncio\.|\basyncio\.(?:\w+\.)*(?=[A-Z])")
 DESCRIPTOR = re.compile(r"\bfd=\d+")
+SOCKET = re.compile(r"(ferrio-differential-)\d+")
 # docs/compatibility.md: a native coroutine has no frame, and does not know where it was made.
 PLACE = re.compile(r" (?:running|done, defined) at (?!program\.py)[^>\n]*:\d+(?=>)")
 MADE_AT = re.compile(r"\nCoroutine created at .*", re.DOTALL)
@@ -16,7 +17,7 @@ PLAIN = (type(None), bool, int, float, str, bytes)
 
 def normalise(text):
     """The text without addresses, default numbers of tasks, and the modules of classes."""
-    text = PLACE.sub("", text)
+    text = SOCKET.sub(r"\1N", PLACE.sub("", text))
     text = DEFAULT_NAME.sub(
         "Task-N", ADDRESS.sub("0x", DESCRIPTOR.sub("fd=N", MADE_AT.sub("", text)))
     )

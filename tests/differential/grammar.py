@@ -14,6 +14,7 @@ import sys
 from functools import cache
 
 from hypothesis import strategies as st
+from stream_words import StreamWords
 
 FEATURES = (
     "futures",
@@ -62,7 +63,7 @@ def programs(draw, features=None):
     return Author(draw).write(features)
 
 
-class Author:
+class Author(StreamWords):
     """Writes one program."""
 
     def __init__(self, draw):
@@ -78,7 +79,6 @@ class Author:
         self.owner = 0
         self.children = []
         self.limits = []
-        self.streams = False
 
     # What is drawn
 
@@ -111,16 +111,13 @@ class Author:
             f'({1 + self.choose(12)}, "{self.pick(self.tops)}")' for _ in range(self.choose(4))
         ]
         ending = f", cancel=[{', '.join(cancel)}]" if cancel else ""
-        streams = (
-            ["r0, w0, r1, w1 = loop.run_until_complete(stream_pair())"] if self.streams else []
-        )
         return "\n".join(
             [
                 "import asyncio",
                 "from stage import *",
                 "",
                 f'loop = new_loop("{self.clock}"{options})',
-                *streams,
+                *self.stream_lines(),
                 *self.shared.values(),
                 *self.functions,
                 "",
@@ -596,38 +593,6 @@ class Author:
             calls.append(f"attempt, {label}, {self.lock()}.release")
         if "queues" in self.features:
             calls.append(f"attempt, {label}, {self.queue()}.put_nowait, {label}")
+        if "streams" in self.features:
+            calls += self.stream_actions(label)
         return self.pick(calls)
-
-    def reading(self):
-        self.streams = True
-        reader = self.pick(("r0", "r1"))
-        return f"{reader}.{self.pick(('readline()', 'read(3)', 'readexactly(4)', 'read()'))}"
-
-    def use_streams(self):
-        self.streams = True
-        end = self.choose(2)
-        kind = self.choose(8)
-        if kind < 3:
-            data = self.pick(('b"ab\\n"', 'b"c"', 'b"defgh"', 'b"x" * 40', 'b"y" * 300_000'))
-            self.put(f"w{end}.write({data})")
-            if self.choose(2):
-                self.put(f"await w{end}.drain()")
-                self.log('"drained"')
-        elif kind < 5:
-            self.log(f"await {self.reading()}")
-        elif kind == 5:
-            self.log(f'await r{end}.readuntil(b"{self.pick(("c", "b", "gh"))}")')
-        elif kind == 6:
-            calls = (
-                f"w{end}.close()",
-                f"w{end}.write_eof()",
-                f"w{end}.is_closing()",
-                f"r{end}.at_eof()",
-            )
-            self.attempt(self.pick(calls))
-        elif self.choose(2):
-            self.put(f"await w{end}.wait_closed()")
-            self.log('"closed"')
-        else:
-            with self.inside(f"async for line in r{end}:"):
-                self.log("line")

@@ -68,6 +68,29 @@ def gather_crashes():
     asyncio.gather = crash
 
 
+def cancelled_read_loses_data():
+    """A StreamReader that forgets what it has when a read is cancelled."""
+    wait = asyncio.StreamReader._wait_for_data
+
+    async def wait_and_forget(self, name):
+        try:
+            await wait(self, name)
+        except asyncio.CancelledError:
+            self._buffer.clear()
+            raise
+
+    asyncio.StreamReader._wait_for_data = wait_and_forget
+
+
+def drain_forgets_to_wait():
+    """A StreamWriter whose drain does not care for flow control."""
+
+    async def drain(self):
+        await asyncio.sleep(0)
+
+    asyncio.StreamWriter.drain = drain
+
+
 def barrier_spins():
     """A Barrier that never gives the thread back."""
     wait = asyncio.Barrier.wait

@@ -24,6 +24,7 @@ import functools
 import gc
 import itertools
 import logging
+import os
 import selectors
 import socket
 import sys
@@ -42,16 +43,19 @@ __all__ = [
     "new_loop",
     "play",
     "raising",
+    "served_pair",
     "stream_pair",
     "task",
     "traced",
     "variable",
+    "write",
     "yielding",
 ]
 
 LIMIT = 3000
 PATIENCE = 40  # turns, or half of it seconds of the virtual clock, until what hangs is cancelled
 ROUNDS = 4
+ADDRESS = f"\0ferrio-differential-{os.getpid()}"  # an abstract name, see unix(7)
 
 TRACE = []
 LATE = []
@@ -109,12 +113,17 @@ def start(namespace):
     logger.addHandler(LogLines())
     logger.propagate = False
     warnings.simplefilter("always")
-    warnings.showwarning = lambda message, category, *_, **__: late(
-        "warned", category.__name__, normalise(str(message))
-    )
+    warnings.showwarning = note_warning
     sys.unraisablehook = lambda lost: late(
         "unraisable", normalise(str(lost.err_msg)), describe(lost.exc_value)
     )
+
+
+def note_warning(message, category, *_, **__):
+    """Any but that of a socket: its transport tells as well, and a native one may have none."""
+    text = normalise(str(message))
+    if not text.startswith("unclosed <socket.socket"):
+        late("warned", category.__name__, text)
 
 
 before = types.SimpleNamespace()  # asyncio's names as they were before install()
@@ -254,14 +263,32 @@ def yielding():
     yield
 
 
-async def stream_pair(limit=16):
+async def stream_pair(limit=16, far_names=asyncio):
     """Reader and writer of both ends of a socket pair."""
     left, right = socket.socketpair()
     left.setblocking(False)
     right.setblocking(False)
     near = await asyncio.open_connection(sock=left, limit=limit)
-    far = await asyncio.open_connection(sock=right, limit=limit)
+    far = await far_names.open_connection(sock=right, limit=limit)
     return *near, *far
+
+
+async def served_pair(limit=16, far_names=asyncio):
+    """The same with a server between them, which is closed at once."""
+    accepted = State.loop.create_future()
+    server = await far_names.start_unix_server(
+        lambda *far: accepted.set_result(far), ADDRESS, limit=limit
+    )
+    near = await asyncio.open_unix_connection(ADDRESS, limit=limit)
+    far = await accepted
+    server.close()
+    return *near, *far
+
+
+def write(writer, data):
+    """Write, and have it sent before anything else happens."""
+    writer.write(data)
+    writer.transport.get_write_buffer_size()
 
 
 def play(*functions, cancel=()):

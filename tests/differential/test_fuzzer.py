@@ -26,6 +26,8 @@ def pair_with():
         ("event_forgets_a_waiter", "events"),
         ("chain_is_cut", "groups"),
         ("gather_crashes", "gather"),
+        ("cancelled_read_loses_data", "streams"),
+        ("drain_forgets_to_wait", "streams"),
     ],
 )
 def test_a_planted_bug_is_found_and_made_small(pair_with, bug, feature):

@@ -13,6 +13,7 @@ GROUPS = {
     "waiting": ["wait", "as_completed", "shield"],
     "barriers": ["barriers", "events", "mixed"],
     "streams": ["streams", "timeouts", "mixed"],
+    "streams in groups": ["streams", "callbacks", "groups"],
     "any three": None,
 }
 
