@@ -23,6 +23,12 @@ def loop_factory(name: str) -> LoopFactory:
     return factory
 
 
+def prepare(name: str) -> None:
+    """Have Ferrio's own classes in asyncio's place, as under `python -m ferrio`."""
+    if name == FERRIO:
+        importlib.import_module(FERRIO).install()
+
+
 def loop_version(name: str) -> str:
     """The installed release; a Ferrio run from its source tree has no metadata and says so."""
     if name == STOCK:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import importlib
 import json
 import os
 import statistics
@@ -19,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from loops import FERRIO, LOOP_NAMES, loop_factory, missing_loops
+from loops import FERRIO, LOOP_NAMES, loop_factory, missing_loops, prepare
 
 Held = list[Any]
 
@@ -114,8 +113,8 @@ async def bytes_each(kind: str, count: int) -> float:
 
 def measure_here(kind: str, loop_name: str, count: int) -> NoReturn:
     """Print the figure and leave at once: to cancel all these tasks would take seconds."""
-    if loop_name == FERRIO and kind in UNDER_INSTALL:
-        importlib.import_module(FERRIO).install()
+    if kind in UNDER_INSTALL:
+        prepare(loop_name)
     runner = asyncio.Runner(loop_factory=loop_factory(loop_name))
     print(runner.run(bytes_each(kind, count)), flush=True)
     os._exit(0)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from environment import available_loops, names, plain_environment
-from loops import loop_factory
+from loops import loop_factory, prepare
 from net_process import BENCH_NET, HERE
 from net_rows import KIB, Address
 
@@ -172,6 +172,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.here:
         name, loop = options.here
+        prepare(loop)
         with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
             kind = KINDS[name]
             body = be_server(kind) if kind.serve else be_client(options.at, options.count)

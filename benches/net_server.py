@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 
 import bench_net_files
-from loops import loop_factory
+from loops import loop_factory, prepare
 from net_rows import Address, Kept, Program, all_net_rows, clients, programs, servers
 from rows import Stopwatch
 
@@ -66,6 +66,7 @@ def main() -> None:
         os.sched_setaffinity(0, {options.core})
     if options.file:
         bench_net_files.served.append(options.file)
+    prepare(options.loop)
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         if options.server in programs:
             runner.run(measure(programs[options.server], options))

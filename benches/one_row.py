@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import importlib
 import json
 import os
 import time
 
-from loops import FERRIO, loop_factory
+from loops import loop_factory, prepare
 from rows import Row, Stopwatch, Timing, all_rows
 
 
@@ -53,8 +52,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
-    if options.loop == FERRIO and not options.loop_alone:
-        importlib.import_module(FERRIO).install()
+    if not options.loop_alone:
+        prepare(options.loop)
     row = all_rows()[options.row]
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         if options.count is not None:
