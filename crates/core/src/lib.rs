@@ -19,6 +19,7 @@
 //! | [`parker`] | a place where one thread sleeps until another wakes it |
 //! | [`pipe`] | the system calls of a pipe transport |
 //! | [`child`] | the end of a child process |
+//! | [`separators`] | where a line or a message ends |
 //! | [`turn`] | how long one turn of the loop may sleep; the clock |
 #![forbid(unsafe_code)]
 
@@ -30,6 +31,7 @@ pub mod parker;
 pub mod pipe;
 pub mod reactor;
 pub mod ready;
+pub mod separators;
 pub mod socket_calls;
 pub mod stream_socket;
 pub mod timers;
