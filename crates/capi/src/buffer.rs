@@ -168,22 +168,34 @@ impl<'py> NewBytes<'py> {
     /// # Errors
     /// MemoryError.
     pub unsafe fn finish(self, filled: usize) -> PyResult<Bound<'py, PyAny>> {
-        unsafe extern "C" {
-            fn _PyBytes_Resize(bytes: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> i32;
-        }
-        let py = self.0.py();
         if filled == self.0.as_bytes().len() {
             return Ok(self.0.into_any());
         }
-        let mut object = self.0.into_ptr();
-        // SAFETY: the only reference to a bytes object that nobody has seen; on failure it is released
-        // and the pointer is null.
-        unsafe {
-            if _PyBytes_Resize(&raw mut object, filled as ffi::Py_ssize_t) < 0 {
-                return Err(PyErr::fetch(py));
-            }
-            Ok(Bound::from_owned_ptr(py, object))
+        // SAFETY: nobody else has seen the object; the caller's promise.
+        unsafe { cut(self.0.into_any(), filled) }
+    }
+}
+
+/// A bytes object cut to its first `len` bytes.
+///
+/// # Safety
+/// The only reference to an exact bytes object that nobody has seen, of which so many bytes have been
+/// written.
+///
+/// # Errors
+/// MemoryError.
+pub(crate) unsafe fn cut(bytes: Bound<'_, PyAny>, len: usize) -> PyResult<Bound<'_, PyAny>> {
+    unsafe extern "C" {
+        fn _PyBytes_Resize(bytes: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> i32;
+    }
+    let py = bytes.py();
+    let mut object = bytes.into_ptr();
+    // SAFETY: the caller's promise; on failure the object is released and the pointer is null.
+    unsafe {
+        if _PyBytes_Resize(&raw mut object, len as ffi::Py_ssize_t) < 0 {
+            return Err(PyErr::fetch(py));
         }
+        Ok(Bound::from_owned_ptr(py, object))
     }
 }
 

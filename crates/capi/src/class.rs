@@ -23,7 +23,7 @@ use pyo3::types::{PyTuple, PyType};
 use crate::definition::{offset_members, slot};
 use crate::native_class::{NativeClass, State, Visit};
 use crate::trampoline::guard;
-use crate::{GilCell, dict};
+use crate::{GilCell, Slot, dict};
 
 /// The attribute by which a native class names the Python class that it stands for, without being a
 /// subclass of it.
@@ -82,6 +82,17 @@ impl<C: NativeClass> Class<C> {
         // SAFETY: reading the type of a live object, then a cast that the comparison proves.
         unsafe {
             (ffi::Py_TYPE(object.as_ptr()) == self.type_ptr()).then(|| object.cast_unchecked::<C>())
+        }
+    }
+
+    /// The native state of what `slot` holds, when its type is exactly this one.
+    #[inline]
+    pub fn state_in<'a>(&self, slot: &'a Slot) -> Option<&'a C::State> {
+        let object = slot.as_ptr();
+        // SAFETY: the slot keeps the object, if any, alive; the comparison proves its class.
+        unsafe {
+            (!object.is_null() && ffi::Py_TYPE(object) == self.type_ptr())
+                .then(|| self.state_at(object))
         }
     }
 

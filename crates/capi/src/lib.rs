@@ -11,6 +11,7 @@ pub mod audit;
 pub mod base_fields;
 pub mod bound_function;
 pub mod buffer;
+pub mod byte_builder;
 pub mod call;
 pub mod class;
 pub mod context;

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::Ref;
+use crate::buffer::cut;
 
 /// The room. It lives where drops happen attached, like [`Ref`].
 #[derive(Debug)]
@@ -82,18 +83,12 @@ impl ReadSpace {
     /// # Safety
     /// As for [`ReadSpace::finish`].
     unsafe fn cut(self, py: Python<'_>, filled: usize) -> PyResult<Bound<'_, PyAny>> {
-        unsafe extern "C" {
-            fn _PyBytes_Resize(bytes: *mut *mut ffi::PyObject, size: ffi::Py_ssize_t) -> i32;
-        }
         let whole = self.len == filled;
-        let mut object = self.bytes.into_bound(py).into_ptr();
-        // SAFETY: the only reference to a bytes object that nobody has seen; on failure it is released
-        // and the pointer is null.
-        unsafe {
-            if !whole && _PyBytes_Resize(&raw mut object, filled as ffi::Py_ssize_t) < 0 {
-                return Err(PyErr::fetch(py));
-            }
-            Ok(Bound::from_owned_ptr(py, object))
+        let object = self.bytes.into_bound(py);
+        if whole {
+            return Ok(object);
         }
+        // SAFETY: the invariant and the caller's promise.
+        unsafe { cut(object, filled) }
     }
 }

@@ -162,6 +162,19 @@ impl<'a, 'py> Arguments<'a, 'py> {
         }
     }
 
+    /// The argument of a method `name` that takes exactly one, by position or as `parameter`.
+    ///
+    /// # Errors
+    /// TypeError, in stock's words, when there are more or fewer.
+    #[inline]
+    pub fn named(&self, name: &str, parameter: &str) -> PyResult<&'a Bound<'py, PyAny>> {
+        match (self.value(0), self.value(1), self.names()) {
+            (Some(value), None, None) => Ok(value),
+            (Some(value), None, Some(names)) if names.get_item(0)?.eq(parameter)? => Ok(value),
+            _ => Err(self.complain(name)),
+        }
+    }
+
     /// Checks that a method `name` that takes no arguments was given none.
     ///
     /// # Errors

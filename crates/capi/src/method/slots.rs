@@ -32,6 +32,35 @@ impl Members {
         self
     }
 
+    /// tp_call without arguments.
+    #[must_use]
+    pub fn call_nothing<C: NativeClass, F>(mut self, _f: F) -> Self
+    where
+        F: for<'py> Fn(&Bound<'py, C>) -> Object<'py> + Copy,
+    {
+        unsafe extern "C" fn call<C: NativeClass, F>(
+            object: *mut ffi::PyObject,
+            args: *mut ffi::PyObject,
+            keywords: *mut ffi::PyObject,
+        ) -> *mut ffi::PyObject
+        where
+            F: for<'py> Fn(&Bound<'py, C>) -> Object<'py> + Copy,
+        {
+            // SAFETY: called by CPython with an instance, a tuple, and a dict or null; F proven.
+            unsafe {
+                guard_object(|py| {
+                    let args = Bound::ref_from_ptr(py, &args).cast_unchecked::<PyTuple>();
+                    if !args.is_empty() || !keywords.is_null() {
+                        return Err(PyTypeError::new_err("no argument is expected"));
+                    }
+                    the::<F>()(this::<C>(py, &object))
+                })
+            }
+        }
+        self.slots.push(slot(ffi::Py_tp_call, call::<C, F> as *mut c_void));
+        self
+    }
+
     /// tp_call with exactly one positional argument, which is what a callback gets.
     #[must_use]
     pub fn call_one<C: NativeClass, F>(mut self, _f: F) -> Self
