@@ -5,6 +5,12 @@ import asyncio
 import sys
 from _socket import _Address, _RetAddress
 from asyncio import _CoroutineLike
+from asyncio.streams import (
+    open_connection,
+    open_unix_connection,
+    start_server,
+    start_unix_server,
+)
 from asyncio.tasks import as_completed, ensure_future, gather, shield, wait_for
 from asyncio.timeouts import timeout, timeout_at
 from collections.abc import Callable, Coroutine
@@ -43,6 +49,9 @@ __all__ = [
     "Queue",
     "QueueShutDown",
     "Semaphore",
+    "StreamReader",
+    "StreamReaderProtocol",
+    "StreamWriter",
     "Task",
     "TaskGroup",
     "Timeout",
@@ -52,8 +61,12 @@ __all__ = [
     "build_info",
     "ensure_future",
     "gather",
+    "open_connection",
+    "open_unix_connection",
     "shield",
     "sleep",
+    "start_server",
+    "start_unix_server",
     "timeout",
     "timeout_at",
     "wait_for",
@@ -129,6 +142,18 @@ if sys.version_info >= (3, 13):
     from asyncio import QueueShutDown as QueueShutDown
 else:
     class QueueShutDown(Exception): ...
+
+@disjoint_base
+class StreamReader(asyncio.StreamReader):
+    _ferrio_replaces: type[asyncio.StreamReader]
+
+@disjoint_base
+class StreamReaderProtocol(asyncio.StreamReaderProtocol):
+    _ferrio_replaces: type[asyncio.StreamReaderProtocol]
+
+@disjoint_base
+class StreamWriter(asyncio.StreamWriter):
+    _ferrio_replaces: type[asyncio.StreamWriter]
 
 @disjoint_base
 class EventLoop:

@@ -1,7 +1,9 @@
 //! The exception that is being handled, `sys.exception()`. Reference: Include/pyerrors.h.
 
+use pyo3::exceptions::{PyBaseException, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 /// Runs `body` as inside `except` of a `try` that caught `exception`: `sys.exc_info()` gives it, and
 /// it becomes the `__context__` of what `body` raises.
@@ -25,6 +27,21 @@ pub fn raise_from(error: &Bound<'_, PyAny>, cause: &Bound<'_, PyAny>) -> PyErr {
     // SAFETY: a live exception; the reference to the cause, an exception or null for None, is given away.
     unsafe { ffi::PyException_SetCause(error.as_ptr(), cause) };
     raise(py, error)
+}
+
+/// The error of `raise object`, for any object.
+#[must_use]
+pub fn raise_any(object: &Bound<'_, PyAny>) -> PyErr {
+    let py = object.py();
+    if object.is_instance_of::<PyBaseException>() {
+        return raise(py, object);
+    }
+    match object.cast::<PyType>() {
+        Ok(class) if class.is_subclass_of::<PyBaseException>().unwrap_or(false) => {
+            object.call0().map_or_else(|error| error, |made| raise_any(&made))
+        }
+        _ => PyTypeError::new_err("exceptions must derive from BaseException"),
+    }
 }
 
 /// The error of `raise error`: what is being handled becomes its `__context__`.

@@ -25,6 +25,15 @@ pub fn cannot_be_deleted() -> PyErr {
     PyAttributeError::new_err("cannot delete attribute")
 }
 
+/// AttributeError for an attribute that an initialiser would have set.
+#[cold]
+pub fn missing<T>(object: &Bound<'_, T>, name: &str) -> PyErr {
+    match object.as_any().get_type().name() {
+        Ok(kind) => PyAttributeError::new_err(format!("'{kind}' object has no attribute '{name}'")),
+        Err(error) => error,
+    }
+}
+
 /// RuntimeError for every operation on a closed loop.
 pub fn loop_closed() -> PyErr {
     PyRuntimeError::new_err("Event loop is closed")

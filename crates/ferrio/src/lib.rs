@@ -1,6 +1,6 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
 //! to high: names, errors, handles, loop_state, futures, tasks, coroutine, locks, queues,
-//! combinators, transports, dns, event_loop; each uses lower ones only.
+//! combinators, transports, dns, event_loop, streams; each uses lower ones only.
 
 mod combinators;
 mod coroutine;
@@ -14,6 +14,7 @@ mod locks;
 mod loop_state;
 mod names;
 mod queues;
+mod streams;
 mod tasks;
 mod transports;
 
@@ -92,6 +93,7 @@ mod _ferrio {
         crate::locks::create(module)?;
         crate::queues::create(module)?;
         crate::combinators::create(module)?;
+        crate::streams::create(module)?;
         module.add("Task", crate::tasks::Task::type_object(py))
     }
 }

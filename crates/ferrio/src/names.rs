@@ -111,6 +111,17 @@ imported! {
     STOCK_TRANSPORT = "asyncio.selector_events"."_SelectorTransport";
     STOCK_DATAGRAM_TRANSPORT = "asyncio.selector_events"."_SelectorDatagramTransport";
     DEQUE = "collections"."deque";
+    EXTRACT_STACK = "asyncio.format_helpers"."extract_stack";
+    PROTOCOL = "asyncio.protocols"."Protocol";
+    STREAM_READER = "asyncio.streams"."StreamReader";
+    STREAM_READER_PROTOCOL = "asyncio.streams"."StreamReaderProtocol";
+    STREAM_WRITER = "asyncio.streams"."StreamWriter";
+    OPEN_CONNECTION = "asyncio.streams"."open_connection";
+    OPEN_UNIX_CONNECTION = "asyncio.streams"."open_unix_connection";
+    START_SERVER = "asyncio.streams"."start_server";
+    START_UNIX_SERVER = "asyncio.streams"."start_unix_server";
+    INCOMPLETE_READ_ERROR = "asyncio.exceptions"."IncompleteReadError";
+    LIMIT_OVERRUN_ERROR = "asyncio.exceptions"."LimitOverrunError";
     LOCK = "asyncio.locks"."Lock";
     WARN_UNAWAITED_COROUTINE = "warnings"."_warn_unawaited_coroutine";
     EVENT = "asyncio.locks"."Event";

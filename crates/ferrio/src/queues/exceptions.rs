@@ -1,6 +1,5 @@
 //! The exceptions of queues.
 
-use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -48,13 +47,4 @@ pub fn full(py: Python<'_>) -> PyErr {
 
 fn of_class(class: PyResult<&Bound<'_, PyType>>) -> PyErr {
     class.map_or_else(|error| error, |class| PyErr::from_type(class.clone(), ()))
-}
-
-/// AttributeError for an attribute that `__init__` or `_init` would have set.
-#[cold]
-pub fn missing<T>(object: &Bound<'_, T>, name: &str) -> PyErr {
-    match object.as_any().get_type().name() {
-        Ok(kind) => PyAttributeError::new_err(format!("'{kind}' object has no attribute '{name}'")),
-        Err(error) => error,
-    }
 }

@@ -8,14 +8,15 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{ffi, intern};
 
+use super::items;
 use super::order::plain_order;
 use super::queue::Queue;
-use super::{exceptions, items};
+use crate::errors;
 
 /// CPython: Queue._format
 fn described(queue: &Bound<'_, Queue>) -> PyResult<String> {
     let (py, state) = (queue.py(), queue.state());
-    let maxsize = state.maxsize.get(py).ok_or_else(|| exceptions::missing(queue, "_maxsize"))?;
+    let maxsize = state.maxsize.get(py).ok_or_else(|| errors::missing(queue, "_maxsize"))?;
     let mut text = format!("maxsize={}", maxsize.repr()?);
     let mut add = |part: std::fmt::Arguments<'_>| text.write_fmt(part).unwrap_or_default();
     if let Some(items) = items::listed(queue)? {

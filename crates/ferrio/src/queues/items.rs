@@ -10,10 +10,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use super::exceptions;
 use super::order::{Order, plain_order};
 use super::queue::Queue;
 use crate::deque::Deque;
+use crate::errors;
 use crate::names;
 
 /// The container. All-zero is none at all.
@@ -200,5 +200,5 @@ pub fn listed<'py>(queue: &Bound<'py, Queue>) -> PyResult<Option<Bound<'py, PyLi
 
 /// The attribute `_queue`.
 pub fn attribute<'py>(queue: &Bound<'py, Queue>) -> PyResult<Bound<'py, PyAny>> {
-    shown(queue)?.ok_or_else(|| exceptions::missing(queue, "_queue"))
+    shown(queue)?.ok_or_else(|| errors::missing(queue, "_queue"))
 }

@@ -6,7 +6,7 @@ use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
 use super::queue::{self, QUEUE, Queue};
-use super::{exceptions, finishing, format, getting, items, order, putting, waiters};
+use super::{finishing, format, getting, items, order, putting, waiters};
 use crate::errors;
 use crate::locks::waiting;
 use crate::names::{self, boolean, none};
@@ -19,7 +19,7 @@ fn given<'a, 'py>(value: Value<'a, 'py>) -> PyResult<&'a Bound<'py, PyAny>> {
 
 fn maxsize<'py>(this: &Bound<'py, Queue>) -> Object<'py> {
     let maxsize = this.state().maxsize.get(this.py());
-    maxsize.ok_or_else(|| exceptions::missing(this, "_maxsize"))
+    maxsize.ok_or_else(|| errors::missing(this, "_maxsize"))
 }
 
 fn set_maxsize(this: &Bound<'_, Queue>, value: Value<'_, '_>) -> PyResult<()> {

@@ -12,6 +12,7 @@ use super::waiters::{self, Side};
 use super::{exceptions, finishing, items};
 use crate::coroutine::{self, Coroutine, Kind};
 use crate::deque::Deque;
+use crate::errors;
 use crate::names::{boolean, none};
 
 /// The tasks that put.
@@ -137,7 +138,7 @@ fn is_full_plainly(queue: &Bound<'_, Queue>) -> PyResult<bool> {
 fn is_full_by_comparison(queue: &Bound<'_, Queue>) -> PyResult<bool> {
     let py = queue.py();
     let state = queue.state();
-    let limit = state.maxsize.get(py).ok_or_else(|| exceptions::missing(queue, "_maxsize"))?;
+    let limit = state.maxsize.get(py).ok_or_else(|| errors::missing(queue, "_maxsize"))?;
     if limit.le(0)? {
         return Ok(false);
     }

@@ -98,6 +98,13 @@ fn sleep<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
     Ok(this.into_any())
 }
 
+/// `sleep(0)`.
+pub fn zero(py: Python<'_>) -> Object<'_> {
+    let this = SLEEP.alloc(py)?;
+    this.state().extra.set(0_i32.into_pyobject(py)?);
+    Ok(this.into_any())
+}
+
 /// `ferrio.sleep`.
 pub fn function(py: Python<'_>) -> PyResult<Bound<'_, Function>> {
     function::new(names::SLEEP.get(py)?, sleep)

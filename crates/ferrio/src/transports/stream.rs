@@ -14,6 +14,7 @@ mod accepting;
 mod attributes;
 mod closing;
 pub mod connecting;
+pub mod direct;
 mod flow;
 mod info;
 mod making;

@@ -11,7 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::{StreamTransport, closing, info};
+use super::{StreamTransport, closing, direct, info};
 use crate::loop_state::{Act, Direction, unwatch, watch_act};
 use crate::{errors, names};
 
@@ -107,12 +107,9 @@ fn receive(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     };
     let Some(data) = data else { return end(this) };
     let protocol = this.state().protocol.get_or_none(py);
-    match call_method(&protocol, intern!(py, "data_received"), [&data]) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            closing::fatal(this, error, "Fatal error: protocol.data_received() call failed.")
-        }
-    }
+    direct::data_received(&protocol, &data).or_else(|error| {
+        closing::fatal(this, error, "Fatal error: protocol.data_received() call failed.")
+    })
 }
 
 type Read<'py> = io::Result<Option<Bound<'py, PyAny>>>;

@@ -1,0 +1,87 @@
+//! Calls on what may be a transport of ours, past its Python face when it is, and the one into a protocol
+//! of streams.
+
+use std::sync::OnceLock;
+
+use ferrio_capi::call::call_method;
+use ferrio_capi::{Slot, StateOf};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::{STREAM_TRANSPORT, StreamTransport, reading, writing};
+
+/// `object` as a transport of ours, no method of which anybody replaced.
+#[inline]
+pub fn as_plain<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, StreamTransport>> {
+    STREAM_TRANSPORT.cast_exact(object).filter(|transport| STREAM_TRANSPORT.is_plain(transport))
+}
+
+/// `transport.write(data)`.
+///
+/// # Errors
+/// The transport's.
+#[inline]
+pub fn write<'py>(transport: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -> PyResult<()> {
+    match as_plain(transport) {
+        Some(plain) => writing::write(plain, data),
+        None => call_method(transport, intern!(transport.py(), "write"), [data]).map(drop),
+    }
+}
+
+/// `transport.is_closing()` of a transport of ours.
+#[inline]
+pub fn is_closing(transport: &Bound<'_, PyAny>) -> Option<bool> {
+    as_plain(transport).map(|plain| plain.state().closing.get())
+}
+
+/// Whether a slot holds a transport of ours that is closing. No Python code runs.
+#[inline]
+pub fn holds_closing(slot: &Slot) -> bool {
+    STREAM_TRANSPORT.state_in(slot).is_some_and(|state| state.closing.get())
+}
+
+/// `transport.pause_reading()`.
+///
+/// # Errors
+/// The transport's.
+pub fn pause_reading(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    match as_plain(transport) {
+        Some(plain) => reading::pause(plain),
+        None => transport.call_method0(intern!(transport.py(), "pause_reading")).map(drop),
+    }
+}
+
+/// `transport.resume_reading()`.
+///
+/// # Errors
+/// The transport's.
+pub fn resume_reading(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    match as_plain(transport) {
+        Some(plain) => reading::resume(plain),
+        None => transport.call_method0(intern!(transport.py(), "resume_reading")).map(drop),
+    }
+}
+
+/// `protocol.data_received(data)` of a protocol of streams, no method of which anybody replaced; None of
+/// any other protocol.
+pub type Receive = for<'py> fn(&Bound<'py, PyAny>, &Bound<'py, PyAny>) -> Option<PyResult<()>>;
+
+static RECEIVE: OnceLock<Receive> = OnceLock::new();
+
+/// Has the transports know how streams take data. They lie lower and cannot ask for it.
+pub fn set_receive(receive: Receive) {
+    // A second call, of a second interpreter, says the same.
+    RECEIVE.get_or_init(|| receive);
+}
+
+/// `protocol.data_received(data)`.
+///
+/// # Errors
+/// The protocol's.
+#[inline]
+pub fn data_received<'py>(protocol: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -> PyResult<()> {
+    if let Some(taken) = RECEIVE.get().and_then(|receive| receive(protocol, data)) {
+        return taken;
+    }
+    call_method(protocol, intern!(protocol.py(), "data_received"), [data]).map(drop)
+}
