@@ -113,6 +113,12 @@ async def as_completed_100(count: int) -> None:
             await completed
 
 
+@row("wait of 100", count=20_000, operation="one task, made and waited for")
+async def wait_100(count: int) -> None:
+    for _ in range(count // 100):
+        await asyncio.wait([asyncio.create_task(_nothing()) for _ in range(100)])
+
+
 @row("wait_for", count=30_000, operation="one call that ends in time")
 async def wait_for(count: int) -> None:
     for _ in range(count):

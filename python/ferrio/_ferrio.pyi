@@ -5,13 +5,23 @@ import asyncio
 import sys
 from _socket import _Address, _RetAddress
 from asyncio import _CoroutineLike
+from asyncio.futures import wrap_future
 from asyncio.streams import (
     open_connection,
     open_unix_connection,
     start_server,
     start_unix_server,
 )
-from asyncio.tasks import as_completed, ensure_future, gather, shield, wait_for
+from asyncio.tasks import (
+    as_completed,
+    ensure_future,
+    gather,
+    run_coroutine_threadsafe,
+    shield,
+    wait,
+    wait_for,
+)
+from asyncio.threads import to_thread
 from asyncio.timeouts import timeout, timeout_at
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
@@ -63,13 +73,17 @@ __all__ = [
     "gather",
     "open_connection",
     "open_unix_connection",
+    "run_coroutine_threadsafe",
     "shield",
     "sleep",
     "start_server",
     "start_unix_server",
     "timeout",
     "timeout_at",
+    "to_thread",
+    "wait",
     "wait_for",
+    "wrap_future",
 ]
 
 def _remember_connect_parts(cls: type, base: type, /) -> None: ...

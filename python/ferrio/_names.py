@@ -35,12 +35,16 @@ FUNCTIONS: tuple[Any, ...] = (
     _ferrio.gather,
     _ferrio.open_connection,
     _ferrio.open_unix_connection,
+    _ferrio.run_coroutine_threadsafe,
     _ferrio.shield,
     _ferrio.start_server,
     _ferrio.start_unix_server,
     _ferrio.timeout,
     _ferrio.timeout_at,
+    _ferrio.to_thread,
+    _ferrio.wait,
     _ferrio.wait_for,
+    _ferrio.wrap_future,
 )
 
 _replaced: list[tuple[ModuleType, str, Any, Any]] = []

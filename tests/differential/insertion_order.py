@@ -42,16 +42,17 @@ def order_sets():
     """Patch the running interpreter's asyncio."""
     asyncio.taskgroups.set = InsertionOrderedSet
     tasks = asyncio.tasks
-    for name in ("as_completed", "_AsCompletedIterator"):
+    for name in ("as_completed", "_AsCompletedIterator", "wait"):
         if name not in vars(tasks):
             continue
         source = inspect.getsource(vars(tasks)[name])
         ordered = source.replace("in set(fs)}", "in dict.fromkeys(fs)]")
         ordered = ordered.replace("in set(aws)}", "in dict.fromkeys(aws)]")
         ordered = ordered.replace("{ensure_future(", "[ensure_future(")
+        ordered = ordered.replace("fs = set(fs)", "fs = dict.fromkeys(fs)")
         if ordered == source:
             continue
         kept = vars(tasks)[name]
         exec(compile(ordered, tasks.__file__, "exec"), vars(tasks))
-        if asyncio.as_completed is kept:
-            asyncio.as_completed = vars(tasks)[name]
+        if vars(asyncio).get(name) is kept:
+            setattr(asyncio, name, vars(tasks)[name])

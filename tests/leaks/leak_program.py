@@ -376,6 +376,49 @@ async def native_combinators(loop, count):
 
 
 @scenario
+async def native_waits(loop, count):
+    import ferrio
+
+    first, later = asyncio.FIRST_COMPLETED, loop.create_future()
+    for size in batches(count // 2):
+        await ferrio.wait([loop.create_task(returns(SENTINEL)) for _ in range(size)], timeout=1000)
+        for _ in range(size // 10):
+            quick = loop.create_task(returns(SENTINEL))
+            await ferrio.wait([quick, later], return_when=first)
+            waiting = loop.create_task(ferrio.wait([later], timeout=1000))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await ferrio.wait([waiting])
+            await ferrio.wait([later], timeout=0)
+    later.cancel()
+
+
+@scenario
+async def native_thread_calls(loop, count):
+    import ferrio
+
+    for size in batches(count // 8):
+        sources = [concurrent.futures.Future() for _ in range(size)]
+        wrapped = [ferrio.wrap_future(source) for source in sources]
+        for number, source in enumerate(sources):
+            if number % 3 == 0:
+                source.set_result(SENTINEL)
+            elif number % 3 == 1:
+                source.set_exception(ValueError(SENTINEL))
+            else:
+                wrapped[number].cancel()
+        await asyncio.gather(*wrapped, return_exceptions=True)
+        submitted = [
+            ferrio.run_coroutine_threadsafe((returns, raises)[number % 2](SENTINEL), loop)
+            for number in range(size)
+        ]
+        submitted[0].cancel()
+        await asyncio.gather(*map(ferrio.wrap_future, submitted), return_exceptions=True)
+    for _ in range(count // 50):
+        await ferrio.to_thread(int, "5", base=10)
+
+
+@scenario
 async def native_combinators_that_fail(loop, count):
     import ferrio
 

@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 import stream_classes
@@ -88,6 +89,16 @@ def stock_loop():
 def package(request):
     """The module that has the classes and functions under test: stock's, then the native ones."""
     return importlib.import_module(request.param)
+
+
+@pytest.fixture
+def background(loop):
+    """The loop running in a thread of its own until the test ends."""
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
 
 
 @pytest.fixture

@@ -1,15 +1,19 @@
-//! What asyncio's modules `tasks`, `timeouts` and `taskgroups` make of several tasks and futures. The
+//! What asyncio's modules `tasks`, `timeouts`, `taskgroups`, `futures` and `threads` make of tasks and futures. The
 //! common case is native: loop, tasks and futures are ours, and nobody replaced a method of theirs.
 //! Everything else goes to the interpreter's own functions, whole and before anything was done.
 
 mod any_task;
 pub mod as_completed;
 pub mod callback;
+pub mod chain;
 pub mod ensure_future;
 pub mod gather;
 pub mod shield;
 pub mod task_group;
+pub mod threadsafe;
 pub mod timeout;
+pub mod to_thread;
+pub mod wait;
 pub mod wait_for;
 
 use pyo3::PyTypeInfo;
@@ -33,7 +37,11 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("shield", shield::function(py)?)?;
     module.add("timeout", timeout::timeout_function(py)?)?;
     module.add("timeout_at", timeout::timeout_at_function(py)?)?;
-    module.add("wait_for", wait_for::function(py)?)
+    module.add("wait", wait::function(py)?)?;
+    module.add("wait_for", wait_for::function(py)?)?;
+    module.add("wrap_future", chain::function(py)?)?;
+    module.add("run_coroutine_threadsafe", threadsafe::function(py)?)?;
+    module.add("to_thread", to_thread::function(py)?)
 }
 
 /// Since 3.14: the task that awaits what a combinator gives, for the call graph.

@@ -56,6 +56,7 @@ imported! {
     GET_RUNNING_LOOP = "_asyncio"."_get_running_loop";
     SET_RESULT_UNLESS_CANCELLED = "asyncio.futures"."_set_result_unless_cancelled";
     GET_LOOP = "asyncio.futures"."_get_loop";
+    IS_FUTURE = "asyncio.base_futures"."isfuture";
     IS_COROUTINE = "asyncio.coroutines"."iscoroutine";
     #[cfg(not(Py_3_14))]
     IS_COROUTINE_FUNCTION = "asyncio.coroutines"."iscoroutinefunction";
@@ -92,7 +93,11 @@ imported! {
     FILEOBJ_TO_FD = "selectors"."_fileobj_to_fd";
     COPY_FUTURE_STATE = "asyncio.futures"."_copy_future_state";
     CHAIN_FUTURE = "asyncio.futures"."_chain_future";
+    CONVERT_FUTURE_EXC = "asyncio.futures"."_convert_future_exc";
+    WRAP_FUTURE = "asyncio.futures"."wrap_future";
     CONCURRENT_FUTURE = "concurrent.futures"."Future";
+    CONCURRENT_CANCELLED_ERROR = "concurrent.futures"."CancelledError";
+    CONCURRENT_INVALID_STATE_ERROR = "concurrent.futures"."InvalidStateError";
     THREAD_POOL_EXECUTOR = "concurrent.futures.thread"."ThreadPoolExecutor";
     WORK_ITEM = "concurrent.futures.thread"."_WorkItem";
     THREADING_SEMAPHORE = "threading"."Semaphore";
@@ -148,7 +153,13 @@ imported! {
     TIMEOUT_AT = "asyncio.timeouts"."timeout_at";
     AS_COMPLETED = "asyncio.tasks"."as_completed";
     SHIELD = "asyncio.tasks"."shield";
+    WAIT = "asyncio.tasks"."wait";
+    WAIT_ON_SET = "asyncio.tasks"."_wait";
+    RELEASE_WAITER = "asyncio.tasks"."_release_waiter";
     WAIT_FOR = "asyncio.tasks"."wait_for";
+    RUN_COROUTINE_THREADSAFE = "asyncio.tasks"."run_coroutine_threadsafe";
+    TO_THREAD = "asyncio.threads"."to_thread";
+    PARTIAL = "functools"."partial";
     GATHER = "asyncio.tasks"."gather";
     ENSURE_FUTURE = "asyncio.tasks"."ensure_future";
     FUNCTION_TYPE = "types"."FunctionType";

@@ -63,9 +63,31 @@ impl Members {
 
     /// tp_call with exactly one positional argument, which is what a callback gets.
     #[must_use]
-    pub fn call_one<C: NativeClass, F>(mut self, _f: F) -> Self
+    pub fn call_one<C: NativeClass, F>(self, _f: F) -> Self
     where
         F: for<'py> Fn(&Bound<'py, C>, &Bound<'py, PyAny>) -> Object<'py> + Copy,
+    {
+        fn call<'py, C: NativeClass, F>(
+            this: &Bound<'py, C>,
+            args: &Bound<'py, PyTuple>,
+        ) -> Object<'py>
+        where
+            F: for<'a> Fn(&Bound<'a, C>, &Bound<'a, PyAny>) -> Object<'a> + Copy,
+        {
+            if args.len() != 1 {
+                return Err(PyTypeError::new_err("exactly one argument is expected"));
+            }
+            // SAFETY: F proven by `call_one`.
+            unsafe { the::<F>()(this, &args.get_item(0)?) }
+        }
+        self.call_positional::<C, _>(call::<C, F>)
+    }
+
+    /// tp_call with positional arguments.
+    #[must_use]
+    pub fn call_positional<C: NativeClass, F>(mut self, _f: F) -> Self
+    where
+        F: for<'py> Fn(&Bound<'py, C>, &Bound<'py, PyTuple>) -> Object<'py> + Copy,
     {
         unsafe extern "C" fn call<C: NativeClass, F>(
             object: *mut ffi::PyObject,
@@ -73,16 +95,16 @@ impl Members {
             keywords: *mut ffi::PyObject,
         ) -> *mut ffi::PyObject
         where
-            F: for<'py> Fn(&Bound<'py, C>, &Bound<'py, PyAny>) -> Object<'py> + Copy,
+            F: for<'py> Fn(&Bound<'py, C>, &Bound<'py, PyTuple>) -> Object<'py> + Copy,
         {
             // SAFETY: called by CPython with an instance, a tuple, and a dict or null; F proven.
             unsafe {
                 guard_object(|py| {
-                    let args = Bound::ref_from_ptr(py, &args).cast_unchecked::<PyTuple>();
-                    if args.len() != 1 || !keywords.is_null() {
-                        return Err(PyTypeError::new_err("exactly one argument is expected"));
+                    if !keywords.is_null() && ffi::PyDict_Size(keywords) != 0 {
+                        return Err(PyTypeError::new_err("no keyword argument is expected"));
                     }
-                    the::<F>()(this::<C>(py, &object), &args.get_item(0)?)
+                    let args = Bound::ref_from_ptr(py, &args).cast_unchecked::<PyTuple>();
+                    the::<F>()(this::<C>(py, &object), args)
                 })
             }
         }

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::names;
-use crate::tasks::{methods, task};
+use crate::tasks::{methods, task, wrapper};
 
 /// `asyncio.get_running_loop()`.
 ///
@@ -44,4 +44,16 @@ pub fn cancel(object: &Bound<'_, PyAny>) -> PyResult<()> {
         Some(_) => methods::cancel_awaited(object, None).map(drop),
         None => object.call_method0(intern!(object.py(), "cancel")).map(drop),
     }
+}
+
+/// `if not waiter.done(): waiter.set_result(value)`.
+pub fn release<'py>(waiter: &Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<()> {
+    let py = waiter.py();
+    if let Some(future) = wrapper::exact_future(waiter) {
+        return if future.state.is_pending() { future.set_result(value) } else { Ok(()) };
+    }
+    if waiter.call_method0(intern!(py, "done"))?.is_truthy()? {
+        return Ok(());
+    }
+    waiter.call_method1(intern!(py, "set_result"), (value,)).map(drop)
 }

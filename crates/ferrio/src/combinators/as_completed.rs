@@ -198,6 +198,7 @@ fn make<'py>(
 static COMPLETED: CallbackKind = CallbackKind {
     qualified_name: "_AsCompletedIterator._handle_completion",
     inside: None,
+    takes: 1,
     run: |this: &Bound<'_, Callback>, future| {
         let owner = this.state().owner.get_or_none(this.py());
         complete(&owner.cast_into::<AsCompletedIterator>()?, future)

@@ -1,14 +1,14 @@
 //! The done-callbacks that combinators put on futures: what stock writes as an inner function. On a
 //! loop of ours they run without a call through Python. A [`Kind`] says what one does.
 //!
-//! Fields: `owner`, `first`, `number` and `total` belong to the kind.
+//! Fields: `owner`, `first`, `second`, `number`, `total` and `flag` belong to the kind.
 
 use std::cell::Cell;
 use std::ffi::c_int;
 
 use ferrio_capi::method::{Members, Object};
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
-use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyDict, PyString, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
@@ -25,8 +25,10 @@ pub struct Callback;
 pub struct Kind {
     /// The `__qualname__` of stock's.
     pub qualified_name: &'static str,
-    /// The function of stock's in which stock's is written, where that has a place to show.
+    /// Stock's function, or the one in which it is written, where that has a place to show.
     pub inside: Option<&'static Imported>,
+    /// How many arguments stock's takes. The first is for `run`; the callback has what else it needs.
+    pub takes: usize,
     /// Does it, with the future that is done.
     pub run: for<'py> fn(&Bound<'py, Callback>, &Bound<'py, PyAny>) -> PyResult<()>,
 }
@@ -43,6 +45,7 @@ pub struct CallbackState {
     kind: Cell<Option<&'static Kind>>,
     pub owner: Slot,
     pub first: Slot,
+    pub second: Slot,
     pub number: Cell<usize>,
     pub total: Cell<usize>,
     pub flag: Cell<bool>,
@@ -51,13 +54,13 @@ pub struct CallbackState {
 // SAFETY: `None`, empty slots, zeroes and false are all-zero.
 unsafe impl State for CallbackState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
-        visit.slot(&self.owner)?;
-        visit.slot(&self.first)
+        [&self.owner, &self.first, &self.second].into_iter().try_for_each(|slot| visit.slot(slot))
     }
 
     fn clear(&self, py: Python<'_>) {
         drop(self.owner.take(py));
         drop(self.first.take(py));
+        drop(self.second.take(py));
     }
 }
 
@@ -106,9 +109,17 @@ fn kind(this: &Bound<'_, Callback>) -> PyResult<&'static Kind> {
     this.state().kind.get().ok_or_else(|| PyRuntimeError::new_err("the callback has no body"))
 }
 
-fn call<'py>(this: &Bound<'py, Callback>, future: &Bound<'py, PyAny>) -> Object<'py> {
-    run(this, future)?;
-    Ok(none(this.py()))
+fn call<'py>(this: &Bound<'py, Callback>, args: &Bound<'py, PyTuple>) -> Object<'py> {
+    let py = this.py();
+    let kind = kind(this)?;
+    if args.len() != kind.takes {
+        let name = kind.qualified_name;
+        let text = format!("{name}() takes {} positional arguments", kind.takes);
+        return Err(PyTypeError::new_err(text));
+    }
+    let first = if args.is_empty() { none(py) } else { args.get_item(0)? };
+    (kind.run)(this, &first)?;
+    Ok(none(py))
 }
 
 fn qualified_name<'py>(this: &Bound<'py, Callback>) -> Object<'py> {
@@ -135,6 +146,9 @@ fn wrapped<'py>(this: &Bound<'py, Callback>) -> Object<'py> {
     let missing = || PyAttributeError::new_err("__wrapped__");
     let kind = kind(this)?;
     let stock = kind.inside.ok_or_else(missing)?.get(py)?;
+    if stock.getattr(intern!(py, "__name__"))?.eq(short_name(kind))? {
+        return Ok(stock.clone());
+    }
     let code = stock.getattr(intern!(py, "__code__"))?;
     for constant in code.getattr("co_consts")?.try_iter()? {
         let constant = constant?;
@@ -155,7 +169,7 @@ fn wrapped<'py>(this: &Bound<'py, Callback>) -> Object<'py> {
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
     let members = Members::default()
-        .call_one::<Callback, _>(call)
+        .call_positional::<Callback, _>(call)
         .get::<Callback, _>(c"__name__", name)
         .get::<Callback, _>(c"__qualname__", qualified_name)
         .get::<Callback, _>(c"__wrapped__", wrapped)

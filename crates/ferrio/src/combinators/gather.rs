@@ -157,6 +157,7 @@ fn first_places(arguments: &Arguments<'_, '_>) -> Option<Vec<usize>> {
 static DONE: Kind = Kind {
     qualified_name: "gather.<locals>._done_callback",
     inside: Some(&names::GATHER),
+    takes: 1,
     run: done,
 };
 

@@ -64,12 +64,14 @@ fn shield_natively(inner: Bound<'_, PyAny>) -> Object<'_> {
 static INNER_DONE: Kind = Kind {
     qualified_name: "shield.<locals>._inner_done_callback",
     inside: Some(&names::SHIELD),
+    takes: 1,
     run: inner_done,
 };
 
 static OUTER_DONE: Kind = Kind {
     qualified_name: "shield.<locals>._outer_done_callback",
     inside: Some(&names::SHIELD),
+    takes: 1,
     run: outer_done,
 };
 

@@ -22,6 +22,7 @@ use super::any_task;
 use super::callback::{self, Callback, Kind};
 use crate::errors;
 use crate::futures::future::Status;
+use crate::names;
 use crate::tasks::wrapper;
 
 static TASK_GROUP: Class<TaskGroup> = Class::new();
@@ -132,6 +133,7 @@ impl NativeClass for TaskGroup {
 static TASK_DONE: Kind = Kind {
     qualified_name: "TaskGroup._on_task_done",
     inside: None,
+    takes: 1,
     run: |this: &Bound<'_, Callback>, task| {
         let group = this.state().owner.get_or_none(this.py()).cast_into::<TaskGroup>()?;
         on_task_done(&group, task)
@@ -164,25 +166,12 @@ fn on_task_done<'py>(this: &Bound<'py, TaskGroup>, task: &Bound<'py, PyAny>) -> 
     if tasks.is_empty()
         && let Some(waiter) = state.on_completed.get(py).filter(|waiter| !waiter.is_none())
     {
-        release(&waiter)?;
+        any_task::release(&waiter, names::boolean(py, true))?;
     }
     match failure(task)? {
         Some(error) => on_error(this, task, &error),
         None => Ok(()),
     }
-}
-
-/// `if not waiter.done(): waiter.set_result(True)`.
-fn release(waiter: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = waiter.py();
-    let value = crate::names::boolean(py, true);
-    if let Some(future) = wrapper::exact_future(waiter) {
-        return if future.state.is_pending() { future.set_result(value) } else { Ok(()) };
-    }
-    if waiter.call_method0(intern!(py, "done"))?.is_truthy()? {
-        return Ok(());
-    }
-    waiter.call_method1(intern!(py, "set_result"), (value,)).map(drop)
 }
 
 /// The exception of a task that was not cancelled.

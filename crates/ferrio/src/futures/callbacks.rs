@@ -128,6 +128,13 @@ impl Callbacks {
     /// Python code that changes the list, so the entries found equal are looked up again afterwards.
     pub fn remove(&self, function: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = function.py();
+        if self.is_empty() {
+            return Ok(0);
+        }
+        if self.is_only(function) {
+            drop((self.first.take(py), self.first_context.take(py)));
+            return Ok(1);
+        }
         let mut doomed = Vec::new();
         for entry in self.entries(py) {
             let (equal, callback) = match &entry {
@@ -152,6 +159,15 @@ impl Callbacks {
             }
         }
         Ok(removed.len())
+    }
+
+    /// Whether this very function is the only entry.
+    #[inline]
+    fn is_only(&self, function: &Bound<'_, PyAny>) -> bool {
+        let rest = self.rest.take();
+        let alone = rest.as_ref().is_none_or(|rest| rest.0.is_empty());
+        self.rest.set(rest);
+        alone && self.first_context.is_set() && self.first.is(function)
     }
 
     /// Reports the entries to the collector.

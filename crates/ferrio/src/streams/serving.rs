@@ -126,6 +126,7 @@ fn serve<'py>(
 static ENDED: Kind = Kind {
     qualified_name: "StreamReaderProtocol.connection_made.<locals>.callback",
     inside: None,
+    takes: 1,
     run: |this: &Bound<'_, Callback>, task| {
         let py = this.py();
         let protocol = this.state().owner.get_or_none(py);
