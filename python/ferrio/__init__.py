@@ -1,9 +1,43 @@
 """asyncio with its engine in Rust. Importing this package changes nothing by itself.
 
-Names stand in the order in which a program meets them: how to run on Ferrio, then the loop, then
-the objects the loop hands out. Each follows the asyncio page of the same name.
+It has every public name of asyncio's: those that are native, those that choose Ferrio's loop, and
+for the rest the interpreter's own objects (`_inherited`), submodules included. Each follows the
+asyncio page of the same name.
 """
 
+from asyncio import (
+    base_events as base_events,
+    base_futures as base_futures,
+    base_subprocess as base_subprocess,
+    base_tasks as base_tasks,
+    constants as constants,
+    coroutines as coroutines,
+    events as events,
+    exceptions as exceptions,
+    format_helpers as format_helpers,
+    futures as futures,
+    locks as locks,
+    log as log,
+    mixins as mixins,
+    protocols as protocols,
+    queues as queues,
+    runners as runners,
+    selector_events as selector_events,
+    sslproto as sslproto,
+    staggered as staggered,
+    streams as streams,
+    subprocess as subprocess,
+    taskgroups as taskgroups,
+    tasks as tasks,
+    threads as threads,
+    timeouts as timeouts,
+    transports as transports,
+    trsock as trsock,
+    unix_events as unix_events,
+)
+from typing import TYPE_CHECKING
+
+from ferrio import _inherited
 from ferrio._ferrio import (
     Barrier,
     BoundedSemaphore,
@@ -42,6 +76,7 @@ from ferrio._ferrio import (
     wait_for,
     wrap_future,
 )
+from ferrio._inherited import *
 from ferrio._install import EventLoopPolicy, Runner, install, run, uninstall
 from ferrio._loop import EventLoop, new_event_loop
 
@@ -90,3 +125,8 @@ __all__ = [
     "wait_for",
     "wrap_future",
 ]
+__all__ += _inherited.__all__
+
+if not TYPE_CHECKING:
+    # A type checker would take every name for one of ours.
+    from ferrio._inherited import find_in_asyncio as __getattr__  # noqa: F401

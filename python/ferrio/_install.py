@@ -16,9 +16,11 @@ from ferrio._names import replace_names, restore_names
 
 if sys.version_info >= (3, 14):
     # The public names warn from 3.14 on; asyncio itself goes on using these.
-    from asyncio.events import _AbstractEventLoopPolicy as AbstractEventLoopPolicy
-    from asyncio.events import _get_event_loop_policy as get_event_loop_policy
-    from asyncio.events import _set_event_loop_policy as set_event_loop_policy
+    from asyncio.events import (
+        _AbstractEventLoopPolicy as AbstractEventLoopPolicy,
+        _get_event_loop_policy as get_event_loop_policy,
+        _set_event_loop_policy as set_event_loop_policy,
+    )
     from asyncio.unix_events import _DefaultEventLoopPolicy as DefaultEventLoopPolicy
 else:
     from asyncio import (
@@ -85,14 +87,20 @@ def uninstall() -> None:
         set_event_loop_policy(current._replaced)
 
 
-def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    debug: bool | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> T:
     """Run `main` on a new Ferrio loop, as `asyncio.run` does on one of its own.
 
     Arguments, result and errors are those of `asyncio.run(main, debug=debug,
-    loop_factory=ferrio.new_event_loop)`, which Python has from 3.12 on.
+    loop_factory=ferrio.new_event_loop)`, which Python has from 3.12 on. Another `loop_factory` is
+    used in its place.
     """
     if asyncio._get_running_loop() is not None:
         # CPython: asyncio.runners.run, text included
         raise RuntimeError("asyncio.run() cannot be called from a running event loop")
-    with Runner(debug=debug) as runner:
+    with Runner(debug=debug, loop_factory=loop_factory) as runner:
         return runner.run(main)

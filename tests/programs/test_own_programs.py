@@ -59,8 +59,24 @@ def outcome(program: Path, folder: Path, *command: str) -> tuple[int, list[str],
     return process.returncode, masked(process.stdout), masked(process.stderr)
 
 
+def spelt(program: Path, folder: Path, package: str) -> Path:
+    """A copy of the program, always in the same place, that imports asyncio from this package."""
+    source = program.read_text()
+    assert source.count("\nimport asyncio\n") == 1
+    copy = folder / program.name
+    copy.write_text(source.replace("\nimport asyncio\n", f"\nimport {package} as asyncio\n"))
+    return copy
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
 def test_a_program_does_the_same_on_ferrio(program, tmp_path):
     stock = outcome(program, tmp_path)
     assert stock[0] == STATUS.get(program.name, 0), stock[2]
     assert outcome(program, tmp_path, "-m", "ferrio") == stock
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_a_program_does_the_same_with_ferrio_in_the_place_of_asyncio(program, tmp_path):
+    stock = outcome(spelt(program, tmp_path, "asyncio"), tmp_path)
+    assert stock[0] == STATUS.get(program.name, 0), stock[2]
+    assert outcome(spelt(program, tmp_path, "ferrio"), tmp_path) == stock

@@ -96,3 +96,18 @@ def a_subclass_is_a_loop(loop: QuietLoop) -> None:
 def policies() -> None:
     policy = ferrio.EventLoopPolicy()
     assert_type(policy.new_event_loop(), asyncio.AbstractEventLoop)
+
+
+async def the_names_of_asyncio_are_here(loop: ferrio.EventLoop) -> None:
+    tasks = [ferrio.create_task(answer()), loop.create_task(answer())]
+    done, pending = await ferrio.wait(tasks, return_when=ferrio.FIRST_COMPLETED)
+    assert_type(done | pending, set[asyncio.Task[int]])
+    assert_type(await ferrio.to_thread(len, "four"), int)
+    outer = ferrio.run_coroutine_threadsafe(answer(), loop)
+    assert_type(await ferrio.wrap_future(outer), int)
+    assert_type(await ferrio.gather(answer(), answer()), tuple[int, int])
+    try:
+        await ferrio.create_subprocess_exec("true", stdin=ferrio.subprocess.PIPE)
+    except ferrio.CancelledError:
+        ferrio.log.logger.info("cancelled")
+    print(ferrio.no_such_name)  # type: ignore[attr-defined]

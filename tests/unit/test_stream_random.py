@@ -5,8 +5,7 @@ import sys
 
 import pytest
 import stream_classes
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from stream_classes import NotingTransport
 
 # It looks for referrers of its own object, which the collector has frozen, see conftest.py.

@@ -20,8 +20,7 @@ if TARGET == "stock":
     Loop = asyncio.SelectorEventLoop
     EventLoopPolicy = asyncio.DefaultEventLoopPolicy
 elif TARGET == "ferrio":
-    from ferrio import EventLoop as Loop
-    from ferrio import EventLoopPolicy
+    from ferrio import EventLoop as Loop, EventLoopPolicy
 else:
     raise ValueError(f"no such target: {TARGET!r}")
 
