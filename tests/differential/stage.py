@@ -61,6 +61,7 @@ TRACE = []
 LATE = []
 tasks = {}
 births = weakref.WeakKeyDictionary()
+numbers = itertools.count()
 variable = contextvars.ContextVar("variable", default=0)
 
 
@@ -173,11 +174,9 @@ def new_loop(clock, debug=False, eager=False):
 
 def numbering(factory):
     """A task factory that notes the order of births: eager tasks of some Pythons share a name."""
-    births.clear()
-    count = itertools.count()
 
     def numbered(loop, coro, **options):
-        number = next(count)
+        number = next(numbers)
         task = factory(loop, coro, **options)
         births[task] = number
         return task
@@ -214,6 +213,7 @@ def traced(function):
         task, name = asyncio.current_task(), function.__name__
         if task is not None and task.get_name().startswith("Task-"):
             task.set_name(name)
+            births.setdefault(task, next(numbers))
         log(name)
         try:
             value = await function(*args)
