@@ -77,17 +77,29 @@ async def echo_what_comes(reader: asyncio.StreamReader, writer: asyncio.StreamWr
     writer.close()
 
 
-async def echo_whole_messages(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """As a program does that knows how long a message is."""
-    try:
-        while True:
-            writer.write(await reader.readexactly(KIB))
-            await writer.drain()
-    except asyncio.IncompleteReadError:
-        writer.close()
-
-
 StreamHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
+
+
+def echo_messages_of(size: int) -> StreamHandler:
+    """As a program does that knows how long a message is."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                writer.write(await reader.readexactly(size))
+                await writer.drain()
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    return echo
+
+
+async def echo_lines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As a program does whose messages end with a newline."""
+    while line := await reader.readline():
+        writer.write(line)
+        await writer.drain()
+    writer.close()
 
 
 async def serve_streams(handler: StreamHandler, at: Address, kept: Kept) -> Address:
@@ -106,7 +118,17 @@ async def streams(at: Address, kept: Kept) -> Address:
 
 @server
 async def streams_exactly(at: Address, kept: Kept) -> Address:
-    return await serve_streams(echo_whole_messages, at, kept)
+    return await serve_streams(echo_messages_of(KIB), at, kept)
+
+
+@server
+async def streams_exactly_100k(at: Address, kept: Kept) -> Address:
+    return await serve_streams(echo_messages_of(100 * KIB), at, kept)
+
+
+@server
+async def streams_lines(at: Address, kept: Kept) -> Address:
+    return await serve_streams(echo_lines, at, kept)
 
 
 async def echo_bytes(connection: socket.socket) -> None:
@@ -164,6 +186,7 @@ BY_DEFAULT = {(1, KIB), (100, KIB), (1000, KIB), (100, 10 * KIB), (10, 100 * KIB
 BARE_LIMITS = {
     ("protocol", 100, KIB): 1.08,
     ("protocol", 10, 100 * KIB): 1.10,
+    ("streams", 100, KIB): 1.2,
     ("sock", 100, KIB): 1.5,
 }
 
@@ -181,11 +204,24 @@ for api, api_label in APIS.items():
                 by_default=(connections, size) in BY_DEFAULT,
             )
 
+for connections in (1, 100):
+    add_row(
+        f"streams_exactly_{connections}x1k",
+        f"streams with readexactly, {connections} x 1 KiB",
+        server="streams_exactly",
+        load=echo_load(connections, KIB),
+    )
+    add_row(
+        f"streams_lines_{connections}x1k",
+        f"streams with readline, {connections} x 1 KiB",
+        server="streams_lines",
+        load=echo_load(connections, KIB, "--lines"),
+    )
 add_row(
-    "streams_exactly_100x1k",
-    "streams with readexactly, 100 x 1 KiB",
-    server="streams_exactly",
-    load=echo_load(100, KIB),
+    "streams_exactly_10x100k",
+    "streams with readexactly, 10 x 100 KiB",
+    server="streams_exactly_100k",
+    load=echo_load(10, 100 * KIB),
 )
 add_row(
     "sock_into_100x1k",

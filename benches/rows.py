@@ -85,6 +85,6 @@ def row(
 
 def all_rows() -> dict[str, Row]:
     """Every row by its name, in the order of the table."""
-    for topic in ("bench_tasks", "bench_sync", "bench_timers", "bench_threads"):
+    for topic in ("bench_tasks", "bench_sync", "bench_streams", "bench_timers", "bench_threads"):
         importlib.import_module(topic)
     return _rows

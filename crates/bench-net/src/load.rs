@@ -6,6 +6,7 @@
 //!    rest before and after a phase, and every request of it is whole.
 //! 2. A first phase warms up; what the second one did is printed.
 //! 3. With `--churn` each request has a connection of its own, closed when the reply is complete.
+//! 4. With `--lines` each request is one line: it ends with the only newline that it has.
 
 use std::fs;
 
@@ -70,12 +71,17 @@ struct Load {
 impl Load {
     fn new(arguments: &Arguments) -> Outcome<Self> {
         let reply = arguments.optional::<String>("reply")?.map(fs::read).transpose()?;
+        let size = arguments.required("size")?;
+        let payload = match arguments.has("lines") {
+            true => Payload::lines(size),
+            false => Payload::new(size, reply),
+        };
         let connections = arguments.required("connections")?;
         let mut load = Self {
             address: arguments.required("to")?,
             connections,
             is_churn: arguments.has("churn"),
-            payload: Payload::new(arguments.required("size")?, reply),
+            payload,
             readiness: Readiness::new()?,
             slots: (0..connections).map(|_| None).collect(),
             sources: Sources::new(),

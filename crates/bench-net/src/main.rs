@@ -29,7 +29,7 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "\
 usage: bench-net load --to ADDRESS --connections N --size BYTES --seconds S [--warm-up S]
-                      [--reply FILE] [--churn] [--watch PID] [--core N]
+                      [--reply FILE] [--lines] [--churn] [--watch PID] [--core N]
        bench-net serve --at ADDRESS [--file FILE] [--core N]
        bench-net hold --to ADDRESS --connections N [--size BYTES] [--core N]
        bench-net spawn --program FILE --seconds S --at-once N [--piped] [--core N]

@@ -3,13 +3,16 @@
 
 use std::ops::Range;
 
-/// Bytes of noise beyond one message; requests begin at different places of it.
-const VARIETY: usize = 16 * 1024;
+/// How many different requests there are.
+const VARIETY: usize = 256;
+/// How far they are apart in the noise, where they may overlap.
 const ALIGNMENT: usize = 64;
 
 /// Noise that requests are cut from, and the reply if it is not an echo.
 pub(crate) struct Payload {
     noise: Vec<u8>,
+    /// Bytes from the beginning of one request to that of the next.
+    step: usize,
     size: usize,
     fixed_reply: Option<Vec<u8>>,
 }
@@ -17,10 +20,17 @@ pub(crate) struct Payload {
 impl Payload {
     /// Requests of `size` bytes, answered by themselves or else by `fixed_reply`.
     pub(crate) fn new(size: usize, fixed_reply: Option<Vec<u8>>) -> Self {
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let noise = std::iter::repeat_with(|| next_random(&mut state).to_le_bytes());
-        let noise = noise.flatten().take(size + VARIETY).collect();
-        Self { noise, size, fixed_reply }
+        Self { noise: noise(size + VARIETY * ALIGNMENT), step: ALIGNMENT, size, fixed_reply }
+    }
+
+    /// Requests of `size` bytes, one at least, of which the last alone is a newline; echoed.
+    pub(crate) fn lines(size: usize) -> Self {
+        let mut noise = noise(size * VARIETY);
+        noise.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b'.');
+        for last in noise.iter_mut().skip(size - 1).step_by(size) {
+            *last = b'\n';
+        }
+        Self { noise, step: size, size, fixed_reply: None }
     }
 
     /// The bytes of one request.
@@ -38,9 +48,15 @@ impl Payload {
 
     fn cut(&self, connection: u64, sequence: u64) -> Range<usize> {
         let mixed = connection.wrapping_mul(0x9E37_79B9).wrapping_add(sequence.wrapping_mul(7));
-        let start = (mixed % (VARIETY / ALIGNMENT) as u64) as usize * ALIGNMENT;
+        let start = (mixed % VARIETY as u64) as usize * self.step;
         start..start + self.size
     }
+}
+
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let words = std::iter::repeat_with(|| next_random(&mut state).to_le_bytes());
+    words.flatten().take(size).collect()
 }
 
 /// xorshift64*: any noise would do.
@@ -63,6 +79,17 @@ mod tests {
             assert_ne!(request, payload.request(connection, sequence + 1));
             assert_ne!(request, payload.request(connection + 1, sequence));
             assert_eq!(request, payload.reply(connection, sequence));
+        }
+    }
+
+    #[test]
+    fn a_line_has_one_newline_and_it_is_the_last_byte() {
+        let payload = Payload::lines(1024);
+        for sequence in 0..2 * VARIETY as u64 {
+            let line = payload.request(3, sequence);
+            assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(1023));
+            assert_ne!(line, payload.request(3, sequence + 1));
+            assert_eq!(line, payload.reply(3, sequence));
         }
     }
 }
