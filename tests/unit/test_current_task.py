@@ -333,3 +333,26 @@ def test_no_task_is_current_after_the_loop_was_stopped(loop_factory):
         assert not task.done()
     loop.run_until_complete(task)
     loop.close()
+
+
+@pytest.mark.parametrize("package_name", ["asyncio", "ferrio"])
+def test_groups_and_timeouts_find_the_task_that_is_current_for_python_code(
+    loop, monkeypatch, package_name
+):
+    """asyncio's Task in Python, with the functions that go with it."""
+    package = pytest.importorskip(package_name)
+    for name in ("current_task", "_enter_task", "_leave_task", "_swap_current_task"):
+        in_python = getattr(asyncio.tasks, f"_py_{name.removeprefix('_')}", None)
+        if in_python is not None:
+            monkeypatch.setattr(asyncio.tasks, name, in_python)
+
+    async def main():
+        async with package.TaskGroup() as group, package.timeout(60) as timeout:
+            inner = group.create_task(asyncio.sleep(0, "result"))
+        return await package.gather(inner), group._parent_task or timeout._task
+
+    task = asyncio.tasks._PyTask(main(), loop=loop)
+    loop.set_task_factory(lambda loop, coro, **_: asyncio.tasks._PyTask(coro, loop=loop))
+    result, found = loop.run_until_complete(task)
+    assert result == ["result"]
+    assert found is task

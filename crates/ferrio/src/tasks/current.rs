@@ -123,6 +123,7 @@ mod table {
 /// Since 3.14: state of the thread, behind `_asyncio`'s functions.
 #[cfg(Py_3_14)]
 mod table {
+    use pyo3::intern;
     use pyo3::prelude::*;
 
     use crate::names::{self, SWAP_CURRENT_TASK};
@@ -145,7 +146,24 @@ mod table {
 
     #[inline]
     pub(super) fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let task = names::CURRENT_TASK.get(event_loop.py())?.call1((event_loop,))?;
+        let known = names::CURRENT_TASK.get(event_loop.py())?;
+        let task = known.call1((event_loop,))?;
+        if task.is_none() { replaced(event_loop, known) } else { Ok(Some(task)) }
+    }
+
+    /// What `asyncio.tasks.current_task` gives where it is another function by now: that of asyncio's
+    /// own Task in Python keeps a table of its own.
+    #[cold]
+    fn replaced<'py>(
+        event_loop: &Bound<'py, PyAny>,
+        known: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = event_loop.py();
+        let function = names::asyncio_module(py, "tasks")?.getattr(intern!(py, "current_task"))?;
+        if function.is(known) {
+            return Ok(None);
+        }
+        let task = function.call1((event_loop,))?;
         Ok(Some(task).filter(|task| !task.is_none()))
     }
 
