@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = """names < errors < deque handles < loop_state < futures < tasks < coroutine < locks
-    < combinators < queues < transports < tls < server dns < event_loop < streams < lib"""
+    < queues < combinators < transports < tls < server dns < event_loop < streams < lib"""
 RANK = {name: rank for rank, step in enumerate(ORDER.split("<")) for name in step.split()}
 CRATES = {
     "capi": {"pyo3", "pyo3-build-config"},

@@ -1,12 +1,16 @@
-"""`as_completed`, stock's and the native one, on both loops; the asynchronous form from 3.13 on."""
+"""`as_completed`, stock's and the native one, on both loops; the asynchronous form from 3.13 on, a
+generator before."""
 
 import asyncio
+import collections.abc
+import re
 import sys
 
 import pytest
 from small_coroutines import fail, give
 
 asynchronous = pytest.mark.skipif(sys.version_info < (3, 13), reason="async for came with 3.13")
+generator = pytest.mark.skipif(sys.version_info >= (3, 13), reason="an iterator from 3.13 on")
 
 
 @pytest.fixture
@@ -185,3 +189,131 @@ def test_wrong_arguments_get_stock_words(run_main, as_completed, call):
 
     caught, expected = run_main(main)
     assert caught == expected
+
+
+def awaited_names(coroutine):
+    """The names of a coroutine and of what it awaits, and so on."""
+    names = []
+    while hasattr(coroutine, "cr_await"):
+        names.append(coroutine.__qualname__)
+        coroutine = coroutine.cr_await
+    return names
+
+
+@pytest.mark.parametrize("form", ["for", pytest.param("async for", marks=asynchronous)])
+def test_who_waits_shows_the_coroutines_that_it_awaits(run_main, as_completed, form):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        iterator = as_completed([future])
+        waiting = next(iterator) if form == "for" else anext(iterator)
+        waiting.send(None)
+        names = awaited_names(waiting)
+        waiting.close()
+        future.cancel()
+        return names
+
+    whole = "_AsCompletedIterator." if sys.version_info >= (3, 13) else "as_completed.<locals>."
+    expected = [f"{whole}_wait_for_one", "Queue.get"]
+    assert run_main(main) == ([f"{whole}__anext__"] if form == "async for" else []) + expected
+
+
+def test_one_that_gives_up_is_handed_out_again_since_3_14(run_main, as_completed):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        iterator = as_completed([future])
+        task = asyncio.ensure_future(next(iterator))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        future.set_result("result")
+        return [await each for each in iterator]
+
+    assert run_main(main) == (["result"] if sys.version_info >= (3, 14) else [])
+
+
+@generator
+def test_the_generator_begins_when_it_is_asked_for_the_first_time(run_main, as_completed):
+    async def main():
+        collection = []
+        generator = as_completed(collection)
+        collection += [give(1), give(2)]
+        before = len(asyncio.all_tasks())
+        first = next(generator)
+        during = len(asyncio.all_tasks())
+        return before, during, await first, [await each for each in generator]
+
+    before, during, first, rest = run_main(main)
+    assert (before, during) == (1, 3)
+    assert sorted([first, *rest]) == [1, 2]
+
+
+@generator
+def test_the_generator_answers_as_one(run_main, as_completed):
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        generator = as_completed([future, give(1)])
+        seen = [
+            isinstance(generator, collections.abc.Generator),
+            iter(generator) is generator,
+            generator.__name__,
+            re.sub(" at .*", "", repr(generator)),
+        ]
+        with pytest.raises(TypeError) as caught:
+            generator.send(1)
+        seen.append(str(caught.value))
+        seen.append(await generator.send(None))
+        with pytest.raises(ValueError, match="^mine$"):
+            generator.throw(ValueError("mine"))
+        seen.append(list(generator))
+        generator.close()
+        with pytest.raises(StopIteration):
+            generator.send(2)
+        future.cancel()
+        return seen
+
+    assert run_main(main) == [
+        True,
+        True,
+        "as_completed",
+        "<generator object as_completed",
+        "can't send non-None value to a just-started generator",
+        1,
+        [],
+    ]
+
+
+@generator
+def test_a_closed_generator_never_begins(run_main, as_completed):
+    async def main():
+        coroutine = give(1)
+        generator = as_completed([coroutine])
+        generator.close()
+        left = list(generator), len(asyncio.all_tasks())
+        coroutine.close()
+        return left
+
+    assert run_main(main) == ([], 1)
+
+
+@generator
+def test_an_error_ends_the_generator(run_main, as_completed):
+    async def main():
+        generator = as_completed([1])
+        with pytest.raises(TypeError) as caught:
+            next(generator)
+        return str(caught.value), list(generator)
+
+    text = "An asyncio.Future, a coroutine or an awaitable is required"
+    assert run_main(main) == (text, [])
+
+
+@generator
+def test_what_was_handed_out_goes_on_after_the_generator_was_closed(run_main, as_completed):
+    async def main():
+        generator = as_completed([give(1, 2), give(2, 4)])
+        first = next(generator)
+        generator.close()
+        return await first
+
+    assert run_main(main) == 1

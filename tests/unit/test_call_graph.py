@@ -41,13 +41,13 @@ def test_a_future_knows_all_tasks_that_await_it(loop, run):
     run(main())
 
 
-def test_who_gathers_shields_or_opens_a_group_is_a_waiter(run):
+def test_who_gathers_shields_or_opens_a_group_is_a_waiter(run, package):
     async def main():
         me = asyncio.current_task()
         gathered = asyncio.create_task(asyncio.sleep(0))
         shielded = asyncio.create_task(asyncio.sleep(0))
-        gathering, shield = asyncio.gather(gathered), asyncio.shield(shielded)
-        async with asyncio.TaskGroup() as group:
+        gathering, shield = package.gather(gathered), package.shield(shielded)
+        async with package.TaskGroup() as group:
             child = group.create_task(asyncio.sleep(0))
             for task in (gathered, shielded, child):
                 assert task._asyncio_awaited_by == {me}
@@ -55,6 +55,50 @@ def test_who_gathers_shields_or_opens_a_group_is_a_waiter(run):
         await shield
         for task in (gathered, shielded, child):
             assert task._asyncio_awaited_by is None
+
+    run(main())
+
+
+def test_who_cancels_a_shield_is_no_waiter_any_more(loop, run, package):
+    async def main():
+        future = loop.create_future()
+        shield = package.shield(future)
+        assert future._asyncio_awaited_by == {asyncio.current_task()}
+        shield.cancel()
+        await asyncio.sleep(0)
+        assert not future._asyncio_awaited_by
+        assert future._callbacks is None
+
+    run(main())
+
+
+def test_the_callbacks_of_a_shield_are_those_of_stock(loop, run, package):
+    async def main():
+        future = loop.create_future()
+        shield = package.shield(future)
+        names = [callback.__qualname__ for callback, _ in future._callbacks]
+        future.set_result(None)
+        await shield
+        return names
+
+    assert run(main()) == [
+        "shield.<locals>._clear_awaited_by_callback",
+        "shield.<locals>._inner_done_callback",
+    ]
+
+
+def test_what_is_completed_or_timed_out_has_no_waiter_any_more(loop, run, package):
+    async def main():
+        me = asyncio.current_task()
+        quick, slow = loop.create_future(), loop.create_future()
+        loop.call_soon(quick.set_result, None)
+        iterator = package.as_completed([quick, slow], timeout=0.01)
+        assert (quick._asyncio_awaited_by, slow._asyncio_awaited_by) == ({me}, {me})
+        await next(iterator)
+        assert (quick._asyncio_awaited_by, slow._asyncio_awaited_by) == (None, {me})
+        with pytest.raises(TimeoutError):
+            await next(iterator)
+        assert not slow._asyncio_awaited_by
 
     run(main())
 

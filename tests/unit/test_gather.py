@@ -351,3 +351,25 @@ def test_ensure_future_gives_futures_back_and_makes_tasks_of_the_rest(run_main, 
         )
 
     assert run_main(main) == ([True] * 3, True, 2, "awaited")
+
+
+def test_futures_of_a_loop_that_does_not_run_are_refused_since_3_14(
+    loop_factory, run_main, package
+):
+    other = loop_factory()
+    future = other.create_future()
+    refused = sys.version_info >= (3, 14)
+
+    async def main():
+        try:
+            return package.gather(future)
+        except ValueError as error:
+            return str(error)
+
+    try:
+        result = run_main(main)
+        text = "The future belongs to a different loop than the one specified as the loop argument"
+        assert (result == text) is refused
+    finally:
+        future.cancel()
+        other.close()

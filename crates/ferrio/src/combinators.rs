@@ -1,7 +1,9 @@
-//! What asyncio's modules `tasks`, `timeouts`, `taskgroups`, `futures` and `threads` make of tasks and futures. The
-//! common case is native: loop, tasks and futures are ours, and nobody replaced a method of theirs.
-//! Everything else goes to the interpreter's own functions, whole and before anything was done.
+//! What asyncio's modules `tasks`, `timeouts`, `taskgroups`, `futures` and `threads` make of tasks and
+//! futures. The common case is native: loop, tasks and futures are ours, and nobody replaced a method of
+//! theirs; or the tasks are what a task factory makes. Everything else goes to the interpreter's own
+//! functions, whole and before anything was done.
 
+mod any_future;
 mod any_task;
 pub mod as_completed;
 pub mod callback;
@@ -54,8 +56,11 @@ fn awaiting_task(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 /// Notes that the task in `waiter`, if any, awaits `future`.
 #[cfg(Py_3_14)]
 fn add_awaiting(future: &Bound<'_, PyAny>, waiter: &ferrio_capi::Slot) -> PyResult<()> {
-    match waiter.get(future.py()) {
-        Some(task) => crate::futures::awaited_by::add(future, &task),
+    match waiter.get(future.py()).filter(|task| !task.is_none()) {
+        Some(task) if are_ours(future, &task) => crate::futures::awaited_by::add(future, &task),
+        Some(task) => {
+            crate::names::ADD_TO_AWAITED_BY.get(future.py())?.call1((future, task)).map(drop)
+        }
         None => Ok(()),
     }
 }
@@ -63,10 +68,21 @@ fn add_awaiting(future: &Bound<'_, PyAny>, waiter: &ferrio_capi::Slot) -> PyResu
 /// Notes that it does so no more.
 #[cfg(Py_3_14)]
 fn discard_awaiting(future: &Bound<'_, PyAny>, waiter: &ferrio_capi::Slot) -> PyResult<()> {
-    match waiter.get(future.py()) {
-        Some(task) => crate::futures::awaited_by::discard(future, &task),
+    match waiter.get(future.py()).filter(|task| !task.is_none()) {
+        Some(task) if are_ours(future, &task) => crate::futures::awaited_by::discard(future, &task),
+        Some(task) => {
+            crate::names::DISCARD_FROM_AWAITED_BY.get(future.py())?.call1((future, task)).map(drop)
+        }
         None => Ok(()),
     }
+}
+
+/// Whether both have the field in which that is noted. asyncio's own function looks for itself.
+#[cfg(Py_3_14)]
+fn are_ours(future: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> bool {
+    use crate::tasks::wrapper::exact_future;
+
+    exact_future(future).is_some() && exact_future(task).is_some()
 }
 
 /// [`discard_awaiting`] for each of an iterable.

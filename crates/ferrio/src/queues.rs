@@ -19,8 +19,11 @@ mod waiters;
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
+pub use getting::{get, get_at_once};
+pub use putting::put_now;
+pub use queue::{Queue, new};
+
 use order::{LifoQueue, PriorityQueue};
-use queue::Queue;
 
 /// Makes the types and adds them to the module.
 pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {

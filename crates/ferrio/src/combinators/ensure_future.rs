@@ -2,15 +2,18 @@
 
 use ferrio_capi::function::{self, Function};
 use ferrio_capi::method::{Arguments, Object};
-use ferrio_capi::send;
 use ferrio_capi::signature::Signature;
+use ferrio_capi::{call, send};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::coroutine;
+use crate::errors;
 use crate::loop_state::{EventLoop, as_native};
 use crate::names;
 use crate::tasks::task::{self, Parts};
-use crate::tasks::{Task, sleep, wrapper};
+use crate::tasks::{sleep, wrapper};
 
 static ENSURE_FUTURE: Signature<2> = Signature {
     format: c"O|$O:ensure_future",
@@ -30,7 +33,7 @@ fn ensure_future<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
         if is_coroutine(object)
             && let Some(native) = running_loop(py)?
         {
-            return create_task(&native, object).map(Bound::into_any);
+            return create_task(&native, object);
         }
     }
     let (positional, keywords) = arguments.to_objects()?;
@@ -45,21 +48,39 @@ pub fn is_coroutine(object: &Bound<'_, PyAny>) -> bool {
         || sleep::as_sleep(object).is_some()
 }
 
-/// The running loop, if it is one of ours that makes tasks without calling Python.
+/// The running loop, if it is one of ours that is called past Python.
 #[inline]
 pub fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, EventLoop>>> {
     let running = names::GET_RUNNING_LOOP.get(py)?.call0()?;
-    let native = as_native(&running).filter(|native| native.get().makes_tasks(py));
-    Ok(native.cloned())
+    Ok(as_native(&running).filter(|native| native.get().takes_items()).cloned())
 }
 
-/// `loop.create_task(coroutine)`.
+/// `ensure_future(coroutine, loop=event_loop)`. With a task factory the task may be of any kind.
 #[inline]
 pub fn create_task<'py>(
     event_loop: &Bound<'py, EventLoop>,
     coro: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, Task>> {
-    task::spawn(event_loop, Parts { coro: coro.clone(), name: None, context: None })
+) -> PyResult<Bound<'py, PyAny>> {
+    if event_loop.get().makes_tasks(coro.py()) {
+        let parts = Parts { coro: coro.clone(), name: None, context: None };
+        return task::spawn(event_loop, parts).map(Bound::into_any);
+    }
+    create_by_method(event_loop, coro)
+}
+
+fn create_by_method<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    coro: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = coro.py();
+    let created = call::call_method(event_loop.as_any(), intern!(py, "create_task"), [coro]);
+    created.map_err(|error| {
+        if !error.is_instance_of::<PyRuntimeError>(py) {
+            return error;
+        }
+        let closed = coro.call_method0(intern!(py, "close")).map(drop);
+        errors::after_handling(py, error, closed)
+    })
 }
 
 /// `ferrio.ensure_future`.

@@ -4,24 +4,26 @@ use ferrio_capi::StateOf;
 use ferrio_capi::context;
 use ferrio_capi::function::{self, Function};
 use ferrio_capi::method::{Arguments, Object};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
+use super::any_future;
 use super::callback::{self, Callback, Kind};
 use super::ensure_future::{create_task, is_coroutine, running_loop};
-use crate::futures::future::{AsFuture, NativeFuture, Status};
+use crate::futures::AsFuture;
 use crate::loop_state::EventLoop;
 use crate::names;
 use crate::tasks::gathering::{self, GatheringFuture};
-use crate::tasks::{task, wrapper};
+use crate::tasks::wrapper;
 
 fn gather<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
     let py = arguments.py();
     let return_exceptions = return_exceptions(&arguments)?;
     let event_loop = if arguments.positional_len() == 0 { None } else { common_loop(&arguments)? };
     match (event_loop, return_exceptions) {
-        (Some(event_loop), Some(flag)) if event_loop.get().makes_tasks(py) => {
+        (Some(event_loop), Some(flag))
+            if event_loop.get().takes_items() && suits_the_caller(&event_loop)? =>
+        {
             gather_natively(&event_loop, &arguments, flag)
         }
         _ => {
@@ -29,6 +31,15 @@ fn gather<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
             names::GATHER.get(py)?.call(positional, Some(&keywords))
         }
     }
+}
+
+/// Since 3.14 the futures must belong to the running loop, if one runs.
+fn suits_the_caller(event_loop: &Bound<'_, EventLoop>) -> PyResult<bool> {
+    if cfg!(not(Py_3_14)) {
+        return Ok(true);
+    }
+    let running = names::GET_RUNNING_LOOP.get(event_loop.py())?.call0()?;
+    Ok(running.is_none() || running.is(event_loop))
 }
 
 /// Whether exceptions are results; None when the keywords are others than stock's.
@@ -102,7 +113,8 @@ fn make_children<'py>(
     callback: &Bound<'py, Callback>,
 ) -> PyResult<Children<'py>> {
     let py = event_loop.py();
-    let context = context::copy_current(py)?;
+    let mut context = context::copy_current(py)?;
+    let spawns = event_loop.get().makes_tasks(py);
     let originals = first_places(arguments);
     let mut done = Vec::new();
     let mut list: Vec<Bound<'py, PyAny>> = Vec::with_capacity(arguments.positional_len());
@@ -114,26 +126,36 @@ fn make_children<'py>(
             list.push(list[original].clone());
             continue;
         }
-        let child = match wrapper::exact_future(argument) {
-            Some(_) => argument.clone(),
-            None => {
-                let task = create_task(event_loop, argument)?;
-                task.as_future().state.silent_destroy.set(true);
-                task.into_any()
-            }
-        };
+        let child = make_child(event_loop, argument)?;
+        if !spawns {
+            // What made the task may have changed the current context.
+            context = context::copy_current(py)?;
+        }
         different += 1;
-        if cfg!(Py_3_12) && !as_native(&child)?.state.is_pending() {
+        if cfg!(Py_3_12) && any_future::is_done(&child)? {
             done.push(child.clone());
         } else {
             #[cfg(Py_3_14)]
             super::add_awaiting(&child, &callback.state().first)?;
-            as_native(&child)?.add_callback(callback.as_any(), context.clone())?;
+            any_future::add_callback(&child, callback, &context)?;
         }
         list.push(child);
     }
     callback.state().total.set(different);
     Ok(Children { list: PyList::new(py, list)?, done })
+}
+
+#[inline]
+fn make_child<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if wrapper::exact_future(argument).is_some() {
+        return Ok(argument.clone());
+    }
+    let task = create_task(event_loop, argument)?;
+    any_future::silence_destruction(&task)?;
+    Ok(task)
 }
 
 /// For each argument the place of the first one that is the same object; None when all differ.
@@ -171,13 +193,16 @@ fn done<'py>(this: &Bound<'py, Callback>, child: &Bound<'py, PyAny>) -> PyResult
     super::discard_awaiting(child, &state.first)?;
     let outer = state.owner.get(py);
     let outer = outer.as_ref().and_then(gathering::as_exact).filter(|outer| is_pending(outer));
-    let child = as_native(child)?;
     let Some(outer) = outer else {
-        child.state.log_traceback.set(false);
-        return Ok(());
+        // Its exception counts as seen.
+        return if any_future::is_cancelled(child)? {
+            Ok(())
+        } else {
+            any_future::exception(child).map(drop)
+        };
     };
     if !state.flag.get()
-        && let Some(exception) = failure(child)?
+        && let Some(exception) = any_future::failure(child)?
     {
         #[cfg(Py_3_14)]
         super::discard_awaiting_all(&outer.state().children.get_or_none(py), &state.first)?;
@@ -191,62 +216,34 @@ fn is_pending(outer: &Bound<'_, GatheringFuture>) -> bool {
     outer.as_future().state.is_pending()
 }
 
-/// The exception of a child, a CancelledError included.
-#[inline]
-fn failure<'py>(child: NativeFuture<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = child.object.py();
-    match child.state.status() {
-        Status::Result | Status::Pending => Ok(None),
-        Status::Cancelled => child.state.make_cancelled_error(py).map(Some),
-        Status::Exception => {
-            child.state.log_traceback.set(false);
-            Ok(child.state.value(py, Status::Exception))
-        }
-    }
-}
-
 /// All children are done.
 fn finish(outer: &Bound<'_, GatheringFuture>) -> PyResult<()> {
     let py = outer.py();
     let children = outer.state().children.get_or_none(py).cast_into::<PyList>()?;
     let mut results = Vec::with_capacity(children.len());
     for child in children.iter() {
-        results.push(outcome(as_native(&child)?)?);
+        results.push(outcome(&child)?);
     }
     if !outer.state().cancel_requested.get() {
         return outer.as_future().set_result(PyList::new(py, results)?.into_any());
     }
     let last = children.get_item(children.len().saturating_sub(1))?;
-    let error = as_native(&last)?.state.make_cancelled_error(py)?;
-    outer.as_future().set_exception(&error)
+    outer.as_future().set_exception(&any_future::cancelled_error(&last)?)
 }
 
 /// A child's result or exception as a result of the whole.
 #[inline]
-fn outcome<'py>(child: NativeFuture<'_, 'py>) -> Object<'py> {
-    let py = child.object.py();
-    match child.state.status() {
-        Status::Result => child.result(),
-        Status::Cancelled => {
-            let message = child.state.cancel_message(py).filter(|message| !message.is_none());
-            let message = message.unwrap_or_else(|| PyString::new(py, "").into_any());
-            names::CANCELLED_ERROR.get(py)?.call1((message,))
-        }
-        Status::Exception | Status::Pending => {
-            child.state.log_traceback.set(false);
-            Ok(child.state.value(py, child.state.status()).unwrap_or_else(|| names::none(py)))
-        }
+fn outcome<'py>(child: &Bound<'py, PyAny>) -> Object<'py> {
+    let py = child.py();
+    if any_future::is_cancelled(child)? {
+        let message = any_future::cancel_message(child)?;
+        let message = message.unwrap_or_else(|| PyString::new(py, "").into_any());
+        return names::CANCELLED_ERROR.get(py)?.call1((message,));
     }
-}
-
-/// A child, of which [`common_loop`] found that it is one of ours.
-#[inline]
-fn as_native<'a, 'py>(child: &'a Bound<'py, PyAny>) -> PyResult<NativeFuture<'a, 'py>> {
-    if let Some(task) = task::as_exact(child) {
-        return Ok(task.as_future());
+    match any_future::exception(child)? {
+        Some(exception) => Ok(exception),
+        None => any_future::result(child),
     }
-    let foreign = || PyRuntimeError::new_err("a child of gather() is no native future");
-    wrapper::exact_future(child).ok_or_else(foreign)
 }
 
 /// `ferrio.gather`.

@@ -8,30 +8,28 @@ use pyo3::prelude::*;
 
 use super::callback::{self, Callback, Kind};
 use super::ensure_future::{create_task, is_coroutine, running_loop};
-use crate::futures::future::{AsFuture, Status};
+use super::{any_future, any_task};
 use crate::futures::methods as futures;
 use crate::names;
+#[cfg(Py_3_14)]
+use crate::tasks::current;
 use crate::tasks::wrapper;
 
 static SHIELD: Signature<1> =
     Signature { format: c"O:shield", names: [c"arg"], positional: 1, required: 1 };
 
 fn shield<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let py = arguments.py();
     let [argument] = SHIELD.parse(&arguments)?;
-    // Since 3.14 the inner future also shows who awaits it, which stock's own function keeps.
-    let inner =
-        if cfg!(Py_3_14) { None } else { argument.map(native_inner).transpose()?.flatten() };
-    match inner {
+    match argument.map(native_inner).transpose()?.flatten() {
         Some(inner) => shield_natively(inner),
         None => {
             let (positional, keywords) = arguments.to_objects()?;
-            names::SHIELD.get(py)?.call(positional, Some(&keywords))
+            names::SHIELD.get(arguments.py())?.call(positional, Some(&keywords))
         }
     }
 }
 
-/// The future or task of ours that is to be shielded, if it comes to one on the running loop.
+/// What is to be shielded, if it is a future of ours on the running loop, or comes to a task there.
 fn native_inner<'py>(argument: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(event_loop) = running_loop(argument.py())? else { return Ok(None) };
     if let Some(future) = wrapper::exact_future(argument) {
@@ -39,28 +37,55 @@ fn native_inner<'py>(argument: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py,
         return Ok(own.then(|| argument.clone()));
     }
     if is_coroutine(argument) {
-        return create_task(&event_loop, argument).map(|task| Some(task.into_any()));
+        return create_task(&event_loop, argument).map(Some);
     }
     Ok(None)
 }
 
 fn shield_natively(inner: Bound<'_, PyAny>) -> Object<'_> {
     let py = inner.py();
-    let Some(native) = wrapper::exact_future(&inner) else { return Ok(inner) };
-    let event_loop = native.state.native_loop(py).filter(|_| native.state.is_pending());
-    let Some(event_loop) = event_loop else { return Ok(inner) };
-    let outer = futures::new(&event_loop)?;
-    let context = context::copy_current(py)?;
+    if any_future::is_done(&inner)? {
+        return Ok(inner);
+    }
+    let event_loop = any_future::get_loop(&inner)?;
+    let outer = futures::create_for(&event_loop)?;
     let inner_done = callback::new(py, &INNER_DONE)?;
     inner_done.state().owner.set(outer.clone());
-    native.add_callback(inner_done.as_any(), context.clone())?;
+    #[cfg(Py_3_14)]
+    if let Some(task) = current::task_of(&event_loop)? {
+        inner_done.state().first.set(show_awaiting(&inner, task)?);
+    }
+    let context = context::copy_current(py)?;
+    any_future::add_callback(&inner, &inner_done, &context)?;
     let outer_done = callback::new(py, &OUTER_DONE)?;
-    outer_done.state().owner.set(inner.clone());
+    outer_done.state().owner.set(inner);
     outer_done.state().first.set(inner_done);
-    outer.as_future().add_callback(outer_done.as_any(), context)?;
-    Ok(outer.into_any())
+    any_future::add_callback(&outer, &outer_done, &context)?;
+    Ok(outer)
 }
 
+/// Since 3.14 the inner future shows who awaits it, until it is done.
+#[cfg(Py_3_14)]
+fn show_awaiting<'py>(
+    inner: &Bound<'py, PyAny>,
+    task: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, Callback>> {
+    let clear = callback::new(inner.py(), &CLEAR_AWAITED_BY)?;
+    clear.state().owner.set(task);
+    super::add_awaiting(inner, &clear.state().owner)?;
+    any_future::add_callback(inner, &clear, &context::copy_current(inner.py())?)?;
+    Ok(clear)
+}
+
+#[cfg(Py_3_14)]
+static CLEAR_AWAITED_BY: Kind = Kind {
+    qualified_name: "shield.<locals>._clear_awaited_by_callback",
+    inside: Some(&names::SHIELD),
+    takes: 1,
+    run: |this: &Bound<'_, Callback>, inner| super::discard_awaiting(inner, &this.state().owner),
+};
+
+/// `first` is the callback that clears who awaits it, if there is one.
 static INNER_DONE: Kind = Kind {
     qualified_name: "shield.<locals>._inner_done_callback",
     inside: Some(&names::SHIELD),
@@ -77,39 +102,38 @@ static OUTER_DONE: Kind = Kind {
 
 /// What was shielded is done: so is the outer future, unless it was cancelled.
 fn inner_done<'py>(this: &Bound<'py, Callback>, inner: &Bound<'py, PyAny>) -> PyResult<()> {
-    let py = this.py();
-    let outer = this.state().owner.get_or_none(py);
-    let (Some(outer), Some(inner)) = (futures::as_exact(&outer), wrapper::exact_future(inner))
-    else {
-        return Ok(());
-    };
-    let outer = outer.as_future();
-    if outer.state.status() == Status::Cancelled {
-        inner.state.log_traceback.set(false);
+    let outer = this.state().owner.get_or_none(this.py());
+    if any_future::is_cancelled(&outer)? {
+        if cfg!(not(Py_3_14)) && !any_future::is_cancelled(inner)? {
+            // Its exception counts as seen.
+            any_future::exception(inner)?;
+        }
         return Ok(());
     }
-    match inner.state.status() {
-        Status::Cancelled => outer.cancel(None).map(drop),
-        Status::Exception => {
-            inner.state.log_traceback.set(false);
-            match inner.state.value(py, Status::Exception) {
-                Some(error) => outer.set_exception(&error),
-                None => Ok(()),
-            }
-        }
-        Status::Result | Status::Pending => outer.set_result(inner.result()?),
+    if any_future::is_cancelled(inner)? {
+        return any_task::cancel(&outer);
+    }
+    match any_future::exception(inner)? {
+        Some(error) => any_future::set_exception(&outer, &error),
+        None => any_future::set_result(&outer, any_future::result(inner)?),
     }
 }
 
 /// The outer future is done; if what was shielded is not, nobody waits for that any more.
 fn outer_done<'py>(this: &Bound<'py, Callback>, _outer: &Bound<'py, PyAny>) -> PyResult<()> {
     let py = this.py();
-    let (inner, callback) =
-        (this.state().owner.get_or_none(py), this.state().first.get_or_none(py));
-    match wrapper::exact_future(&inner).filter(|inner| inner.state.is_pending()) {
-        Some(inner) => inner.state.callbacks.remove(&callback).map(drop),
-        None => Ok(()),
+    let inner = this.state().owner.get_or_none(py);
+    if any_future::is_done(&inner)? {
+        return Ok(());
     }
+    let callback = this.state().first.get_or_none(py).cast_into::<Callback>()?;
+    any_future::remove_callback(&inner, callback.as_any())?;
+    #[cfg(Py_3_14)]
+    if let Some(clear) = callback.state().first.get(py) {
+        any_future::remove_callback(&inner, &clear)?;
+        super::discard_awaiting(&inner, &clear.cast_into::<Callback>()?.state().owner)?;
+    }
+    Ok(())
 }
 
 /// `ferrio.shield`.

@@ -18,12 +18,10 @@ use pyo3::{PyTypeInfo, ffi, intern};
 
 pub use members::create;
 
-use super::any_task;
 use super::callback::{self, Callback, Kind};
+use super::{any_future, any_task};
 use crate::errors;
-use crate::futures::future::Status;
 use crate::names;
-use crate::tasks::wrapper;
 
 static TASK_GROUP: Class<TaskGroup> = Class::new();
 
@@ -142,15 +140,15 @@ static TASK_DONE: Kind = Kind {
 
 /// The callback of the group's tasks, the same one for all of them.
 #[inline]
-fn done_callback<'py>(this: &Bound<'py, TaskGroup>) -> PyResult<Bound<'py, PyAny>> {
+fn done_callback<'py>(this: &Bound<'py, TaskGroup>) -> PyResult<Bound<'py, Callback>> {
     let state = this.state();
     if let Some(callback) = state.callback.get(this.py()) {
-        return Ok(callback);
+        return Ok(callback.cast_into::<Callback>()?);
     }
     let callback = callback::new(this.py(), &TASK_DONE)?;
     callback.state().owner.set(this.clone());
     state.callback.set(callback.clone());
-    Ok(callback.into_any())
+    Ok(callback)
 }
 
 /// `_on_task_done`.
@@ -177,16 +175,7 @@ fn on_task_done<'py>(this: &Bound<'py, TaskGroup>, task: &Bound<'py, PyAny>) -> 
 /// The exception of a task that was not cancelled.
 #[inline]
 fn failure<'py>(task: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = task.py();
-    if let Some(native) = wrapper::exact_future(task) {
-        native.state.log_traceback.set(false);
-        return Ok(native.state.value(py, Status::Exception));
-    }
-    if task.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-        return Ok(None);
-    }
-    let error = task.call_method0(intern!(py, "exception"))?;
-    Ok(Some(error).filter(|error| !error.is_none()))
+    if any_future::is_cancelled(task)? { Ok(None) } else { any_future::exception(task) }
 }
 
 #[cold]
@@ -264,11 +253,7 @@ fn cancel_tasks(this: &Bound<'_, TaskGroup>) -> PyResult<()> {
     let py = this.py();
     this.state().aborting.set(true);
     for task in this.state().tasks(py)?.keys() {
-        let done = match wrapper::exact_future(&task) {
-            Some(native) => !native.state.is_pending(),
-            None => task.call_method0(intern!(py, "done"))?.is_truthy()?,
-        };
-        if !done {
+        if !any_future::is_done(&task)? {
             any_task::cancel(&task)?;
         }
     }

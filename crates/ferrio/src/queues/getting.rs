@@ -23,11 +23,7 @@ impl Side for Getters {
         queue: &Bound<'py, Queue>,
         order: Order,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(item) = items::get_if_any(queue, order)? else {
-            return Ok(None);
-        };
-        waiters::wake_up_next_plainly(queue.py(), &queue.state().putters)?;
-        Ok(Some(item))
+        get_plainly(queue, order)
     }
 
     fn waiters<'a>(queue: &'a Bound<'_, Queue>) -> &'a Deque {
@@ -59,7 +55,27 @@ static GET_KIND: Kind = Kind {
     resume: waiters::resume::<Getters>,
 };
 
-fn get<'py>(this: &Bound<'py, Queue>) -> Object<'py> {
+/// An item of a plain queue, if it has one.
+#[inline]
+fn get_plainly<'py>(
+    queue: &Bound<'py, Queue>,
+    order: Order,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(item) = items::get_if_any(queue, order)? else {
+        return Ok(None);
+    };
+    waiters::wake_up_next_plainly(queue.py(), &queue.state().putters)?;
+    Ok(Some(item))
+}
+
+/// What `await get()` gives, if it need not wait.
+#[inline]
+pub fn get_at_once<'py>(queue: &Bound<'py, Queue>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    plain_order(queue).map_or(Ok(None), |order| get_plainly(queue, order))
+}
+
+/// `get()`.
+pub fn get<'py>(this: &Bound<'py, Queue>) -> Object<'py> {
     coroutine::new(this, &GET_KIND).map(Bound::into_any)
 }
 

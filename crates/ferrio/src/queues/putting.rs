@@ -89,8 +89,8 @@ fn put_nowait<'py>(this: &Bound<'py, Queue>, arguments: Arguments<'_, 'py>) -> O
     }
 }
 
-/// CPython: Queue.put_nowait
-fn put_now<'py>(queue: &Bound<'py, Queue>, item: Bound<'py, PyAny>) -> Object<'py> {
+/// `put_nowait(item)`. CPython: Queue.put_nowait
+pub fn put_now<'py>(queue: &Bound<'py, Queue>, item: Bound<'py, PyAny>) -> Object<'py> {
     let py = queue.py();
     let state = queue.state();
     if state.shut_down.get() {

@@ -120,10 +120,24 @@ impl NativeClass for Queue {
 static INIT: Signature<1> =
     Signature { format: c"|O:Queue", names: [c"maxsize"], positional: 1, required: 0 };
 
-/// CPython: Queue.__init__
 pub fn init<'py>(this: &Bound<'py, Queue>, arguments: InitArguments<'_, 'py>) -> PyResult<()> {
-    let py = this.py();
     let [maxsize] = INIT.parse_init(&arguments)?;
+    begin(this, maxsize)
+}
+
+/// `Queue()`.
+///
+/// # Errors
+/// MemoryError.
+pub fn new(py: Python<'_>) -> PyResult<Bound<'_, Queue>> {
+    let this = QUEUE.alloc(py)?;
+    begin(&this, None)?;
+    Ok(this)
+}
+
+/// CPython: Queue.__init__
+fn begin<'py>(this: &Bound<'py, Queue>, maxsize: Option<Bound<'py, PyAny>>) -> PyResult<()> {
+    let py = this.py();
     let maxsize = match maxsize {
         Some(maxsize) => maxsize,
         None => 0_i32.into_pyobject(py)?.into_any(),

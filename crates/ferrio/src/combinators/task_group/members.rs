@@ -1,22 +1,23 @@
 //! The Python face of `TaskGroup`.
 
+use ferrio_capi::call::call_method;
 use ferrio_capi::method::{Arguments, InitArguments, Members, Object};
 use ferrio_capi::signature::Signature;
 use ferrio_capi::{StateOf, context};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
 use pyo3::{ffi, intern};
 
 use super::exiting::aexit;
 use super::{
-    TASK_GROUP, TaskGroup, TaskGroupState, any_task, cancel, cancel_tasks, done_callback,
-    on_task_done,
+    TASK_GROUP, TaskGroup, TaskGroupState, any_future, any_task, cancel, cancel_tasks,
+    done_callback, on_task_done,
 };
 use crate::coroutine::{self, Coroutine, Kind, Progress};
 use crate::errors;
-use crate::futures::AsFuture;
-use crate::loop_state::as_native;
+use crate::loop_state::{EventLoop, as_native};
 use crate::names::{self, boolean, none};
 use crate::tasks::task::{self, Parts};
 use crate::tasks::{current, name};
@@ -95,9 +96,7 @@ fn create_task<'py>(this: &Bound<'py, TaskGroup>, arguments: Arguments<'_, 'py>)
     let stock = names::TASK_GROUP.get(py)?.getattr(intern!(py, "create_task"))?;
     let task = stock.call(all, Some(&keywords))?;
     // Stock's function has added it to the set that it got from `_tasks`, which is a copy.
-    let over =
-        cfg!(all(Py_3_12, not(Py_3_14))) && task.call_method0(intern!(py, "done"))?.is_truthy()?;
-    if !over {
+    if !ends_at_once(&task)? {
         this.state().tasks(py)?.set_item(&task, none(py))?;
     }
     Ok(task)
@@ -105,33 +104,84 @@ fn create_task<'py>(this: &Bound<'py, TaskGroup>, arguments: Arguments<'_, 'py>)
 
 fn create_natively<'py>(
     this: &Bound<'py, TaskGroup>,
-    mut parts: Parts<'py>,
+    parts: Parts<'py>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = this.py();
     let state = this.state();
     let event_loop = state.event_loop.get_or_none(py);
-    let Some(native) = as_native(&event_loop).filter(|native| native.get().makes_tasks(py)) else {
+    let Some(native) = as_native(&event_loop).filter(|native| native.get().takes_items()) else {
         return Ok(None);
     };
+    let spawns = native.get().makes_tasks(py);
     let tasks = state.tasks(py)?;
     if !state.entered.get()
         || state.aborting.get()
         || (state.exiting.get() && tasks.is_empty())
         || !TASK_GROUP.is_plain(this)
+        || !(spawns || (parts.name.is_none() && parts.context.is_none()))
     {
         return Ok(None);
     }
+    let task = if spawns { spawn(native, parts)? } else { create_by_method(native, &parts.coro)? };
+    #[cfg(Py_3_14)]
+    super::super::add_awaiting(&task, &state.parent_task)?;
+    if !spawns && ends_at_once(&task)? {
+        on_task_done(this, &task)?;
+        return Ok(Some(task));
+    }
+    tasks.set_item(&task, none(py))?;
+    any_future::add_callback(&task, &done_callback(this)?, &context::copy_current(py)?)?;
+    Ok(Some(task))
+}
+
+fn spawn<'py>(native: &Bound<'py, EventLoop>, mut parts: Parts<'py>) -> Object<'py> {
     // Before 3.13 the task first gets a name of its own, which takes a number.
     let later = if cfg!(Py_3_13) { None } else { parts.name.take() };
     let task = task::spawn(native, parts)?;
     if let Some(later) = later.filter(|name| !name.is_none()) {
         name::set(&task, &later)?;
     }
-    #[cfg(Py_3_14)]
-    super::super::add_awaiting(task.as_any(), &state.parent_task)?;
-    tasks.set_item(&task, none(py))?;
-    task.as_future().add_callback(&done_callback(this)?, context::copy_current(py)?)?;
-    Ok(Some(task.into_any()))
+    Ok(task.into_any())
+}
+
+/// What the loop's own method makes, with its task factory for instance.
+fn create_by_method<'py>(native: &Bound<'py, EventLoop>, coro: &Bound<'py, PyAny>) -> Object<'py> {
+    let py = native.py();
+    let name = intern!(py, "create_task");
+    if !traits(py)?.passes_name {
+        return call_method(native.as_any(), name, [coro]);
+    }
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "name"), none(py))?;
+    native.call_method(name, (coro,), Some(&keywords))
+}
+
+/// Whether stock takes a task that is done already to its end without a callback.
+fn ends_at_once(task: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(traits(task.py())?.asks_whether_done && any_future::is_done(task)?)
+}
+
+/// In what the `create_task` of this Python's TaskGroup differs from that of others, also of its own
+/// series: 3.12.9 and 3.13.2 changed it.
+struct Traits {
+    /// It calls `task.done()`.
+    asks_whether_done: bool,
+    /// It passes `name=None` on.
+    passes_name: bool,
+}
+
+fn traits(py: Python<'_>) -> PyResult<&Traits> {
+    static TRAITS: PyOnceLock<Traits> = PyOnceLock::new();
+    const VAR_KEYWORDS: u32 = 0x08;
+    TRAITS.get_or_try_init(py, || {
+        let function = names::TASK_GROUP.get(py)?.getattr(intern!(py, "create_task"))?;
+        let code = function.getattr("__code__")?;
+        let flags = code.getattr("co_flags")?.extract::<u32>()?;
+        Ok(Traits {
+            asks_whether_done: code.getattr("co_names")?.contains("done")?,
+            passes_name: cfg!(Py_3_13) && flags & VAR_KEYWORDS == 0,
+        })
+    })
 }
 
 fn task_done<'py>(this: &Bound<'py, TaskGroup>, task: &Bound<'py, PyAny>) -> Object<'py> {
