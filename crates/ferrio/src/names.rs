@@ -26,6 +26,11 @@ impl Imported {
         self.object.import(py, self.module, self.attribute)
     }
 
+    /// Whether this is the attribute's name.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.attribute == name
+    }
+
     /// The object, which is a class.
     ///
     /// # Errors
@@ -160,6 +165,8 @@ imported! {
     RUN_COROUTINE_THREADSAFE = "asyncio.tasks"."run_coroutine_threadsafe";
     TO_THREAD = "asyncio.threads"."to_thread";
     PARTIAL = "functools"."partial";
+    #[cfg(not(Py_3_12))]
+    CANCEL_AND_WAIT = "asyncio.tasks"."_cancel_and_wait";
     GATHER = "asyncio.tasks"."gather";
     ENSURE_FUTURE = "asyncio.tasks"."ensure_future";
     FUNCTION_TYPE = "types"."FunctionType";

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_int;
+use std::fmt::Write;
 
 use ferrio_capi::method::{Members, Object};
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
@@ -25,7 +26,8 @@ pub struct Callback;
 pub struct Kind {
     /// The `__qualname__` of stock's.
     pub qualified_name: &'static str,
-    /// Stock's function, or the one in which it is written, where that has a place to show.
+    /// Stock's function, or the one in which it is written, where that has a place to show. With an owner
+    /// stock's is a `functools.partial` of the function, and the owner its argument.
     pub inside: Option<&'static Imported>,
     /// How many arguments stock's takes. The first is for `run`; the callback has what else it needs.
     pub takes: usize,
@@ -122,8 +124,19 @@ fn call<'py>(this: &Bound<'py, Callback>, args: &Bound<'py, PyTuple>) -> Object<
     Ok(none(py))
 }
 
+/// Of a partial, with its argument, as reprs have it.
 fn qualified_name<'py>(this: &Bound<'py, Callback>) -> Object<'py> {
-    Ok(PyString::new(this.py(), kind(this)?.qualified_name).into_any())
+    let py = this.py();
+    let kind = kind(this)?;
+    let mut name = kind.qualified_name.to_owned();
+    if kind.inside.is_some_and(|inside| inside.has_name(&name))
+        && let Some(owner) = this.state().owner.get(py)
+    {
+        // CPython: format_helpers._format_args_and_kwargs
+        let short = py.import("reprlib")?.getattr("repr")?.call1((owner,))?;
+        write!(name, "({short})").unwrap_or_default();
+    }
+    Ok(PyString::new(py, &name).into_any())
 }
 
 fn short_name(kind: &Kind) -> &'static str {

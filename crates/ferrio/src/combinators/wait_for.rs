@@ -1,16 +1,26 @@
-//! `wait_for`, from 3.12 on: a timeout around an await. CPython: asyncio.tasks.wait_for
+//! `wait_for`: from 3.12 on a timeout around an await (`with_timeout`), before that a task of its own
+//! (`with_task`). CPython: asyncio.tasks.wait_for
 //!
-//! Fields of the coroutine: `owner` is what is awaited; `first` the delay, then the Timeout; `number`
-//! is [`LEFT_TO_STOCK`] when stock's coroutine is awaited.
+//! Fields of the coroutine: `owner` is what is awaited; `first` the delay; `number` is [`PASSED_ON`]
+//! when the outcome of what it awaits is its own.
 
+#[cfg(not(Py_3_12))]
+mod with_task;
+#[cfg(Py_3_12)]
+mod with_timeout;
+
+use ferrio_capi::StateOf;
 use ferrio_capi::function::{self, Function};
 use ferrio_capi::method::{Arguments, Object};
 use ferrio_capi::signature::Signature;
-use ferrio_capi::{StateOf, handled};
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 
-use super::timeout::{self, Ending, Timeout};
+#[cfg(not(Py_3_12))]
+use with_task as form;
+#[cfg(Py_3_12)]
+use with_timeout as form;
+
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
 use crate::names::{self, none};
 
@@ -18,11 +28,6 @@ static WAIT_FOR: Signature<2> =
     Signature { format: c"OO:wait_for", names: [c"fut", c"timeout"], positional: 2, required: 2 };
 
 fn wait_for<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
-    if cfg!(not(Py_3_12)) {
-        // 3.11 makes a task of the coroutine, which is another thing altogether.
-        let (positional, keywords) = arguments.to_objects()?;
-        return names::WAIT_FOR.get(arguments.py())?.call(positional, Some(&keywords));
-    }
     let [awaited, delay] = WAIT_FOR.parse(&arguments)?;
     let awaited = awaited.map_or_else(|| none(arguments.py()), Clone::clone);
     let this = coroutine::new(&awaited, &KIND)?;
@@ -30,23 +35,23 @@ fn wait_for<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
     Ok(this.into_any())
 }
 
-static KIND: Kind =
-    Kind { name: "wait_for", qualified_name: "wait_for", start: begin, resume: go_on };
+static KIND: Kind = Kind { name: "wait_for", qualified_name: "wait_for", start: begin, resume };
 
-const LEFT_TO_STOCK: i64 = 1;
+const PASSED_ON: i64 = -1;
 
 fn begin<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
     let py = this.py();
     let awaited = this.state().owner.get_or_none(py);
     let delay = this.state().first.get_or_none(py);
     if is_over(&delay)? {
-        this.state().number.set(LEFT_TO_STOCK);
+        this.state().number.set(PASSED_ON);
         return awaiting(names::WAIT_FOR.get(py)?.call1((awaited, delay))?);
     }
-    let timeout = timeout::after(&delay)?;
-    timeout::enter(&timeout)?;
-    this.state().first.set(timeout);
-    awaiting(awaited).or_else(|error| go_on(this, Err(error)))
+    if cfg!(not(Py_3_12)) && delay.is_none() {
+        this.state().number.set(PASSED_ON);
+        return awaiting(awaited);
+    }
+    form::begin(this, awaited, &delay)
 }
 
 /// `timeout is not None and timeout <= 0`.
@@ -58,28 +63,14 @@ fn is_over(delay: &Bound<'_, PyAny>) -> PyResult<bool> {
     if delay.is_none() { Ok(false) } else { delay.le(0) }
 }
 
-fn go_on<'py>(
+fn resume<'py>(
     this: &Bound<'py, Coroutine>,
     outcome: PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Progress<'py>> {
-    let py = this.py();
-    if this.state().number.get() == LEFT_TO_STOCK {
+    if this.state().number.get() == PASSED_ON {
         return outcome.map(Progress::Return);
     }
-    let timeout = this.state().first.get_or_none(py).cast_into::<Timeout>()?;
-    match outcome {
-        Ok(value) => {
-            timeout::exit(&timeout, None)?;
-            Ok(Progress::Return(value))
-        }
-        Err(error) => {
-            let exception = error.value(py).as_any();
-            let class = exception.get_type().into_any();
-            let ending = Ending { class: &class, exception };
-            handled::while_handling(exception, || timeout::exit(&timeout, Some(ending)))?;
-            Err(error)
-        }
-    }
+    form::go_on(this, outcome)
 }
 
 /// `ferrio.wait_for`.
