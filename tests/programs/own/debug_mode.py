@@ -11,11 +11,11 @@ logging.basicConfig(stream=sys.stdout, format="%(name)s %(levelname)s %(message)
 
 
 def slow_callback():
-    time.sleep(0.06)
+    time.sleep(0.3)
 
 
 async def slow_coroutine():
-    time.sleep(0.06)
+    time.sleep(0.3)
 
 
 async def forgotten():
@@ -37,7 +37,7 @@ async def broken():
 async def main():
     loop = asyncio.get_running_loop()
     print(loop.get_debug(), loop.slow_callback_duration)
-    loop.slow_callback_duration = 0.05
+    loop.slow_callback_duration = 0.25
     loop.call_soon(slow_callback)
     await asyncio.sleep(0)
     await asyncio.create_task(slow_coroutine(), name="slow")

@@ -51,7 +51,8 @@ async def main():
     async for _ in count("forgotten"):
         break
     gc.collect()
-    await asyncio.sleep(0.01)
+    for _ in range(5):
+        await asyncio.sleep(0)
     print("after the forgotten one")
     async with contextlib.AsyncExitStack() as stack:
         for name in "ab":

@@ -35,7 +35,8 @@ async def lose_things(loop):
     del future
     loop.call_soon(raising_callback)
     loop.create_task(asyncio.sleep(0), name="with callback").add_done_callback(raising_callback)
-    await asyncio.sleep(0.01)
+    for _ in range(5):
+        await asyncio.sleep(0)
     gc.collect()
     loop.call_exception_handler({"message": "made up", "extra": 1})
     seen = loop.create_future()

@@ -61,7 +61,8 @@ async def main():
         loop.create_task(work("two"), context=context),
         asyncio.ensure_future(work("three", 20)),
     ]
-    await asyncio.sleep(0.01)
+    for _ in range(5):
+        await asyncio.sleep(0)
     tasks[2].set_name("third")
     tasks[2].cancel()
     print(await asyncio.gather(*tasks, return_exceptions=True), Counted.made, context[place])

@@ -34,7 +34,7 @@ async def main():
     loop = asyncio.get_running_loop()
     print(await asyncio.gather(guarded(1, 0.01), guarded(0.01, 1), guarded(0, 0), guarded(None, 0)))
     print(await asyncio.wait_for(refuses(), 0.01))
-    await nested(0.05, 0.01)
+    await nested(0.5, 0.01)
     await nested(0.01, 5)
     async with asyncio.timeout(0.01) as moved:
         moved.reschedule(loop.time() + 5)
