@@ -337,3 +337,35 @@ def test_the_default_handler_logs_a_full_table_of_descriptors(run_python, tmp_pa
     assert lines[0] == "socket.accept() out of system resource"
     assert lines[1].startswith("socket: <asyncio.TransportSocket fd=")
     assert lines[-1] == "OSError: [Errno 24] Too many open files"
+
+
+def test_a_server_that_is_closed_before_its_turn_accepts_nobody(loop, run):
+    """A connection was reported, and what ran before it closed the server and opened another."""
+    reported, accepted = [], []
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    strangers = []
+
+    def close_and_listen(server):
+        number = server.sockets[0].fileno()
+        server.close()
+        stranger = socket.create_server(("127.0.0.1", 0))
+        strangers.append(stranger)
+        assert stranger.fileno() == number
+        strangers.append(socket.create_connection(stranger.getsockname()))
+        stranger.setblocking(False)
+
+    async def main():
+        server = await loop.create_server(
+            lambda: accepted.append("made") or asyncio.Protocol(), "127.0.0.1", 0
+        )
+        strangers.append(socket.create_connection(server.sockets[0].getsockname()))
+        loop.call_soon(close_and_listen, server)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        connection, _ = strangers[1].accept()
+        strangers.append(connection)
+
+    run(main())
+    for stranger in strangers:
+        stranger.close()
+    assert (reported, accepted) == ([], [])

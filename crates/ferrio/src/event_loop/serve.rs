@@ -108,7 +108,13 @@ fn listener<'py>(
 
 /// Somebody wants to connect.
 static ACCEPT: Act = Act {
-    run: |object, _| accept(object.cast::<Listener>()?),
+    run: |object, _| {
+        let listener = object.cast::<Listener>()?;
+        let (event_loop, fd) = (listener.get().event_loop.bind(object.py()), listener.get().fd);
+        // One that was closed meanwhile has left its number to strangers.
+        let listens = event_loop.get().is_watched_by(Direction::Read, fd, object);
+        if listens { accept(listener) } else { Ok(()) }
+    },
     parts: |object| {
         let listener = object.cast::<Listener>()?.get();
         let event_loop = listener.event_loop.bind(object.py());
