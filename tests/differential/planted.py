@@ -68,18 +68,15 @@ def gather_crashes():
     asyncio.gather = crash
 
 
-def cancelled_read_loses_data():
-    """A StreamReader that forgets what it has when a read is cancelled."""
+def reader_wakes_for_nothing():
+    """A StreamReader that takes a turn more for each piece of data."""
     wait = asyncio.StreamReader._wait_for_data
 
-    async def wait_and_forget(self, name):
-        try:
-            await wait(self, name)
-        except asyncio.CancelledError:
-            self._buffer.clear()
-            raise
+    async def wait_longer(self, name):
+        await wait(self, name)
+        await asyncio.sleep(0)
 
-    asyncio.StreamReader._wait_for_data = wait_and_forget
+    asyncio.StreamReader._wait_for_data = wait_longer
 
 
 def drain_forgets_to_wait():

@@ -19,6 +19,7 @@ never comes to rest.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import gc
@@ -35,6 +36,7 @@ import weakref
 from describing import describe, normalise
 
 __all__ = [
+    "abort",
     "attempt",
     "before",
     "checked",
@@ -287,8 +289,15 @@ async def served_pair(limit=16, far_names=asyncio):
 
 def write(writer, data):
     """Write, and have it sent before anything else happens."""
-    writer.write(data)
+    with contextlib.suppress(AttributeError):  # as docs/compatibility.md says of writes after close
+        writer.write(data)
     writer.transport.get_write_buffer_size()
+
+
+def abort(writer):
+    """Abort the writer's transport, after a close as well."""
+    with contextlib.suppress(AttributeError):  # the same
+        writer.transport.abort()
 
 
 def play(*functions, cancel=()):

@@ -118,9 +118,9 @@ class StreamWords:
 
     def writer_call(self):
         writer = self.writer()
-        ends = ("close()", "transport.abort()") if self.closes else ()
+        if self.closes and self.rarely(3):
+            return f"abort({writer})" if self.choose(2) else f"{writer}.close()"
         calls = (
-            *ends,
             "write_eof()",
             "is_closing()",
             "can_write_eof()",

@@ -26,7 +26,7 @@ def pair_with():
         ("event_forgets_a_waiter", "events"),
         ("chain_is_cut", "groups"),
         ("gather_crashes", "gather"),
-        ("cancelled_read_loses_data", "streams"),
+        ("reader_wakes_for_nothing", "streams"),
         ("drain_forgets_to_wait", "streams"),
     ],
 )
