@@ -4,7 +4,7 @@ note what is asked of them, classes that note which of their methods are called.
 import asyncio
 import types
 
-from ferrio import _ferrio
+import ferrio
 
 NAMES = (
     "StreamReader",
@@ -15,18 +15,16 @@ NAMES = (
     "open_unix_connection",
     "start_unix_server",
 )
-STOCK = types.SimpleNamespace(
-    name="stock", module="asyncio", **{name: getattr(asyncio, name) for name in NAMES}
-)
-OFFERED = [STOCK]
-if all(hasattr(_ferrio, name) for name in NAMES):
-    OFFERED.append(
-        types.SimpleNamespace(
-            name="native",
-            module="ferrio._ferrio",
-            **{name: getattr(_ferrio, name) for name in NAMES},
-        )
+
+
+def offered(name, package):
+    return types.SimpleNamespace(
+        name=name, module=package.__name__, **{part: getattr(package, part) for part in NAMES}
     )
+
+
+STOCK = offered("stock", asyncio)
+OFFERED = [STOCK, offered("native", ferrio)]
 
 
 class NotingTransport(asyncio.Transport):
