@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::{Barrier, Stage, set_stage, stage};
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
+use crate::errors;
 use crate::names::{self, none};
 
 /// It enters the condition.
@@ -130,19 +131,19 @@ fn finish<'py>(
     step: Step<'py>,
 ) -> PyResult<Progress<'py>> {
     let py = this.py();
-    let failed = match step {
+    let passed = match step {
         Ok(Some(progress)) => return Ok(progress),
-        Ok(None) => None,
-        Err(error) => Some(error),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
     };
     let index = this.state().second.take(py);
     let left = index.as_ref().map_or(Ok(()), |_| leave_count(barrier));
-    let released = condition(barrier).call_method0(intern!(py, "release"));
-    left.and(released)?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(Progress::Return(index.unwrap_or_else(|| none(py)))),
-    }
+    let released = condition(barrier).call_method0(intern!(py, "release")).map(drop);
+    let ended = [left, released].into_iter().fold(passed, |before, later| match before {
+        Ok(()) => later,
+        Err(error) => Err(errors::after_handling(py, error, later)),
+    });
+    ended.map(|()| Progress::Return(index.unwrap_or_else(|| none(py))))
 }
 
 /// CPython: Barrier._exit
