@@ -1,9 +1,11 @@
 # Since 3.12: eager tasks. GeneratorExit is thrown into those who wait, and their end fails.
 import asyncio
+
 from stage import *
 
 loop = new_loop("turns", eager=True)
 b0 = asyncio.Barrier(2)
+kept = []
 
 
 @traced
@@ -15,7 +17,7 @@ async def t4():
 async def t0():
     await asyncio.sleep(0)
     log(1, "slept")
-    c2 = asyncio.create_task(t4())
+    kept.append(asyncio.create_task(t4()))
 
 
 @traced
@@ -31,7 +33,7 @@ async def t5():
 @traced
 async def t2():
     log(5, await b0.wait())
-    c6 = asyncio.create_task(t5())
+    kept.append(asyncio.create_task(t5()))
 
 
 @traced
@@ -41,7 +43,7 @@ async def t6():
 
 @traced
 async def t3():
-    c8 = asyncio.create_task(t6())
+    kept.append(asyncio.create_task(t6()))
     attempt(
         9,
         current,
