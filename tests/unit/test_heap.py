@@ -11,7 +11,7 @@ import ctypes
 {make_loop}
 end_of_heap = ctypes.CDLL(None).sbrk
 end_of_heap.restype = ctypes.c_void_p
-messages = [bytes(10_000) for _ in range(150)]
+messages = [bytes(10_000) for _ in range(300)]
 before = end_of_heap(0)
 messages.clear()
 print(before - end_of_heap(0))

@@ -1,17 +1,18 @@
-//! Memory that glibc keeps between the messages of a loop. Relies on mallopt(3), "M_MMAP_THRESHOLD".
+//! Memory that glibc keeps between the messages of a loop.
 
-use std::hint::black_box;
+use ferrio_capi::runtime;
 
-/// A block of this size, freed once, tells glibc that blocks up to it come and go.
-const COMES_AND_GOES: usize = 1024 * 1024;
+/// Free memory at the end of the heap that stays there.
+const KEPT: i32 = 8 * 1024 * 1024;
 
-/// Lets the heap keep up to 2 MiB of free memory at its end, and hand out blocks of up to 1 MiB from
-/// it. glibc starts with 128 KiB of each: a batch of messages, freed when they were answered, went back
-/// to the kernel and came again page by page. An echo server of streams used 11.6 instead of 7.9 µs a
-/// request for 100 connections with 10 KiB, and 75 instead of 29 for 10 with 100 KiB. glibc adapts when
-/// a program frees a block that it had mapped; a loop does that once, without touching a page. Other C
-/// libraries do not mind. A larger block would have the tables of many timers and tasks grow within the
-/// heap, where each growth leaves a hole: with 4 MiB a timer took 245 bytes instead of 228.
+/// Blocks of up to this size come from the heap. Larger ones, such as the tables of many timers, grow
+/// outside of it: in the heap each growth leaves a hole, and a timer took 245 bytes instead of 236.
+const FROM_THE_HEAP: i32 = 1024 * 1024;
+
+/// Has the heap keep what a batch of messages needs. glibc starts with 128 KiB of each: a batch, freed
+/// when it was answered, went back to the kernel and came again page by page. An echo server of streams
+/// used 11.6 instead of 7.9 µs a request for 100 connections with 10 KiB, and 75 instead of 29 for 10
+/// with 100 KiB. Other C libraries do not mind.
 pub fn keep_free_memory() {
-    drop(black_box(Vec::<u8>::with_capacity(COMES_AND_GOES)));
+    runtime::tune_heap(KEPT, FROM_THE_HEAP);
 }
