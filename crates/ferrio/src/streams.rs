@@ -31,7 +31,7 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     protocol_members::create(py)?;
     writer_members::create(py)?;
     direct::set_receive(|protocol, data| {
-        protocol::as_plain(protocol).map(|plain| protocol::data_received(plain, data))
+        protocol::as_plain(protocol).map(|plain| protocol::receive(plain, data))
     });
     module.add("StreamReader", reader::StreamReader::type_object(py))?;
     module.add("StreamReaderProtocol", protocol::StreamReaderProtocol::type_object(py))?;

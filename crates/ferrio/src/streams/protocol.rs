@@ -228,17 +228,28 @@ pub fn living_reader<'py>(
 }
 
 /// `data_received`.
-#[inline]
 pub fn data_received<'py>(
     this: &Bound<'py, StreamReaderProtocol>,
     data: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
-    match stream_reader(this)? {
-        None => Ok(()),
-        Some(reader) => match reader::as_plain(&reader) {
-            Some(plain) => reader::feed_data(plain, data),
-            None => reader.call_method1(intern!(this.py(), "feed_data"), (data,)).map(drop),
-        },
+    feed_data(stream_reader(this)?, data)
+}
+
+/// `data_received` of a protocol that is plain.
+#[inline]
+pub fn receive<'py>(
+    plain: &Bound<'py, StreamReaderProtocol>,
+    data: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    feed_data(living_reader(plain)?, data)
+}
+
+#[inline]
+fn feed_data<'py>(reader: Option<Bound<'py, PyAny>>, data: &Bound<'py, PyAny>) -> PyResult<()> {
+    let Some(reader) = reader else { return Ok(()) };
+    match reader::as_plain(&reader) {
+        Some(plain) => reader::feed_data(plain, data),
+        None => reader.call_method1(intern!(reader.py(), "feed_data"), (data,)).map(drop),
     }
 }
 
