@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress fuzz lint fmt check build bench bench-net clean FORCE
+.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress fuzz lint fmt check build bench bench-net bench-http clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -120,6 +120,9 @@ bench: build $(venv)/.group-bench ## measure all loops, one table; ROWS=sleep0_o
 bench-net: build $(venv)/.group-bench ## measure servers under load, beside a bare one; ROWS=churn_streams narrows
 	CARGO_TARGET_DIR=target/bench cargo build --release --locked --package ferrio-bench-net
 	$(bin)/python benches/run_net.py $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
+
+bench-http: build $(venv)/.group-bench $(venv)/.group-bench-http ## measure HTTP servers under wrk; ROWS=uvicorn_plaintext narrows
+	$(bin)/python benches/run_http.py $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 
 clean: ## remove what was built and every environment
 	rm -rf target .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis python/ferrio/_ferrio*.so

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple, TypeVar
 
 from environment import plain_environment
 from net_rows import FILE_SIZE, NetRow, clients, programs
@@ -26,6 +26,9 @@ BENCH_NET = HERE.parent / "target/bench/release/bench-net"
 BARE = "bare"
 PROCESS_TIMEOUT_S = 60
 LOCK = Path(tempfile.gettempdir()) / "ferrio-bench-net.lock"
+
+
+Kind = TypeVar("Kind", bound="Bench")
 
 
 class MeasurementFailed(Exception):
@@ -53,6 +56,8 @@ class Bench:
     warm_up_s: float
     seconds: float
     nice: int
+    server_options: ClassVar[tuple[str, ...]] = ()
+    """What net_server.py is told besides."""
 
     @property
     def served_file(self) -> Path:
@@ -80,6 +85,11 @@ class Bench:
             return self._figures(command, running.errors)
 
     def _figures(self, command: list[Any], errors: Path | None = None) -> dict[str, Any]:
+        figures: dict[str, Any] = json.loads(self._printed(command, errors))
+        return figures
+
+    def _printed(self, command: list[Any], errors: Path | None = None) -> str:
+        """What a process printed that ended well, while the server of `errors` was silent."""
         with tempfile.TemporaryFile("w+") as said:
             process = self._start(command, said)
             try:
@@ -92,8 +102,7 @@ class Bench:
             complaint = (errors.read_text() if errors else "") or said.read()
         if process.returncode or complaint:
             raise MeasurementFailed(_last_line(complaint, process.returncode))
-        figures: dict[str, Any] = json.loads(printed)
-        return figures
+        return printed
 
     @contextlib.contextmanager
     def _served(self, command: list[Any]) -> Iterator[Running]:
@@ -140,15 +149,17 @@ class Bench:
             at = f"unix:{socket}"
         if loop == BARE:
             return [self.binary, "serve", "--at", at, *self._completed(row.bare), *pinned]
-        command = [sys.executable, HERE / "net_server.py", loop, row.server, "--at", at, *pinned]
+        command = self._net_server(loop, row.server, "--at", at, *pinned)
         return [*command, "--file", self.served_file]
 
     def _own_command(self, row: NetRow, loop: str, bare: str) -> list[Any]:
         """A program or a client on the measured core; `bare` is the subcommand of its limit."""
         if loop == BARE:
             return [self.binary, bare, *row.bare, "--core", self.server_core]
-        command = [sys.executable, HERE / "net_server.py", loop, row.server, *row.load]
-        return [*command, "--core", self.server_core]
+        return self._net_server(loop, row.server, *row.load, "--core", self.server_core)
+
+    def _net_server(self, loop: str, server: str, *more: Any) -> list[Any]:
+        return [sys.executable, HERE / "net_server.py", loop, server, *more, *self.server_options]
 
     def _duration(self) -> list[Any]:
         return ["--warm-up", self.warm_up_s, "--seconds", self.seconds]
@@ -158,12 +169,12 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(binary: Path, **places: Any) -> Iterator[Bench]:
+def bench(kind: type[Kind], binary: Path, **places: Any) -> Iterator[Kind]:
     """A bench with a folder of its own, in which the served file lies."""
     if not binary.exists():
-        sys.exit(f"{binary} is missing: `make bench-net` builds it")
+        sys.exit(f"{binary} is missing: benches/README.md says where it comes from")
     with tempfile.TemporaryDirectory(prefix="bench-net-") as name:
-        made = Bench(binary=binary, folder=Path(name), **places)
+        made = kind(binary=binary, folder=Path(name), **places)
         made.served_file.write_bytes(bytes(index * index % 251 for index in range(FILE_SIZE)))
         yield made
 

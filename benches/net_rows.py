@@ -19,6 +19,9 @@ BACKLOG = 4096
 READ_SIZE = 64 * 1024
 """What programs ask for that read until something comes: the limit of asyncio's StreamReader."""
 
+NET_TOPICS = ("net_streams", "net_clients", "net_datagrams", "net_files", "net_children")
+HTTP_TOPICS = ("http_servers", "http_clients")
+
 KIB = 1024
 FILE_SIZE = 1024 * KIB
 FILE_REQUEST_SIZE = 64
@@ -71,6 +74,8 @@ class NetRow(Case):
 servers: dict[str, Server] = {}
 programs: dict[str, Program] = {}
 clients: dict[str, Client] = {}
+closing: list[Program] = []
+"""What a process runs once it has measured: a client's session ends in order."""
 _rows: dict[str, NetRow] = {}
 
 
@@ -137,9 +142,8 @@ def bound_address(at: Address, running: asyncio.AbstractServer) -> Address:
     return at._replace(port=running.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
 
 
-def all_net_rows() -> dict[str, NetRow]:
-    """Every row by its name, in the order of the tables."""
-    topics = ("streams", "clients", "datagrams", "files", "children")
+def all_net_rows(topics: tuple[str, ...] = NET_TOPICS) -> dict[str, NetRow]:
+    """Every row of these topics by its name, in the order of the tables."""
     for topic in topics:
-        importlib.import_module(f"bench_net_{topic}")
+        importlib.import_module(f"bench_{topic}")
     return _rows

@@ -16,7 +16,18 @@ from pathlib import Path
 
 import bench_net_files
 from loops import loop_factory, prepare
-from net_rows import Address, Kept, Program, all_net_rows, clients, programs, servers
+from net_rows import (
+    HTTP_TOPICS,
+    NET_TOPICS,
+    Address,
+    Kept,
+    Program,
+    all_net_rows,
+    clients,
+    closing,
+    programs,
+    servers,
+)
 from rows import Stopwatch
 
 
@@ -42,6 +53,8 @@ async def measure(body: Program, options: argparse.Namespace) -> None:
     watch = Stopwatch()
     count = await repeat(body, options.at_once, options.seconds)
     timing = watch.elapsed()
+    for close in closing:
+        await close()
     print(
         json.dumps(
             {"requests": count, "wall_s": timing.wall_s, "server_cpu_s": timing.cpu_s, "lost": 0}
@@ -60,8 +73,9 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--warm-up", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--http", action="store_true", help="it is one of run_http.py's")
     options = parser.parse_args()
-    all_net_rows()
+    all_net_rows(HTTP_TOPICS if options.http else NET_TOPICS)
     if options.core is not None:
         os.sched_setaffinity(0, {options.core})
     if options.file:

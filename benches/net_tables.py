@@ -9,6 +9,7 @@ from loops import FERRIO
 from net_process import BARE
 from net_rows import NetRow
 from results import Measurement, Results
+from rows import Case
 from tables import aligned
 
 
@@ -38,14 +39,15 @@ def heading(results: Results) -> str:
 
 def cpu_table(results: Results) -> str:
     """Server CPU of a request; Ferrio's as a factor of the bare server's, peers' of Ferrio's."""
+    bare = [loop for loop in results.loops if loop == BARE]
     peers = [loop for loop in results.loops if loop not in (BARE, FERRIO)]
-    header = ["server CPU, µs a request", *results.loops, "ferrio / bare"]
+    header = ["server CPU, µs a request", *results.loops, *(f"ferrio / {loop}" for loop in bare)]
     header += [f"{peer} / ferrio" for peer in peers]
     lines = [
         [row.label]
-        + [_cell(results, row, loop) for loop in results.loops]
-        + [_factor(results.factor(row, BARE, FERRIO))]
-        + [_factor(results.factor(row, FERRIO, peer)) for peer in peers]
+        + [cpu_cell(results, row, loop) for loop in results.loops]
+        + [factor_cell(results.factor(row, loop, FERRIO)) for loop in bare]
+        + [factor_cell(results.factor(row, FERRIO, peer)) for peer in peers]
         for row in results.rows
     ]
     return aligned(header, lines)
@@ -72,7 +74,9 @@ def verdict(results: Results, rows: list[NetRow]) -> str:
             lines.append(f"limit missed: {row.label}: {of_bare:.2f} of {row.bare_limit} x bare")
         of_uvloop = results.factor(row, FERRIO, "uvloop")
         if row.uvloop_goal and of_uvloop and of_uvloop < row.uvloop_goal:
-            lines.append(f"goal missed: {row.label}: {of_uvloop:.2f} of {row.uvloop_goal} x uvloop")
+            lines.append(
+                f"goal missed: {row.label}: {of_uvloop:.2f} of {row.uvloop_goal:.3g} x uvloop"
+            )
         for peer in results.loops:
             ahead = results.factor(row, FERRIO, peer) if peer not in (BARE, FERRIO) else None
             if ahead and ahead < 1:
@@ -101,7 +105,7 @@ def _with_losses(results: Results) -> list[NetMeasurement]:
     return [one for one in taken if one.lost]
 
 
-def _cell(results: Results, row: NetRow, loop: str) -> str:
+def cpu_cell(results: Results, row: Case, loop: str) -> str:
     if (row.name, loop) in results.failures:
         return "fails"
     rate = results.median(row, loop)
@@ -122,5 +126,5 @@ def _throughput(results: Results, row: str, loop: str) -> str:
     return text
 
 
-def _factor(factor: float | None) -> str:
+def factor_cell(factor: float | None) -> str:
     return "-" if factor is None else f"{factor:.2f}"
