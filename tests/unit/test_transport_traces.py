@@ -370,6 +370,32 @@ def test_writing_and_closing_from_call_soon(same_trace):
     assert data == b"onethreetwo"
 
 
+def test_what_a_callback_wrote_is_seen_by_the_next_one_of_its_batch(same_trace):
+    async def scenario(trace):
+        transport, far = await trace.connect(trace.protocol("near"))
+
+        def write(pieces):
+            for piece in pieces:
+                transport.write(bytes([piece]))
+
+        def look():
+            try:
+                trace.note("far", far.recv(100))
+            except BlockingIOError:
+                trace.note("far", "nothing")
+
+        with far:
+            for pieces in (b"ab", b"cd", b"efg", b"h", b"i", b"jk"):
+                for half in (pieces, pieces.upper()):
+                    trace.loop.call_soon(write, half)
+                    trace.loop.call_soon(look)
+                await trace.turns(2)
+            transport.abort()
+            await trace.turns(3)
+
+    same_trace(scenario)
+
+
 def test_streams_over_a_pair(same_trace):
     async def scenario(trace):
         near, far = socket.socketpair()

@@ -4,6 +4,7 @@ import array
 import asyncio
 import collections
 import socket
+import struct
 import sys
 
 import pytest
@@ -371,3 +372,97 @@ def test_writelines_over_the_high_mark_pause_the_protocol(loop, run, engine):
     run(main())
     assert paused == [paused[0]]
     assert paused[0] > 1_000_000
+
+
+TCPI_DATA_SEGS_IN = 152
+"""Offset in `struct tcp_info` of linux/tcp.h."""
+
+
+def segments_received(sock):
+    """Segments with data that have come in on a TCP socket."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return struct.unpack_from("I", info, TCPI_DATA_SEGS_IN)[0]
+
+
+class TwoPieces(asyncio.Protocol):
+    """Answers with two writes in one step of a task, as HTTP servers do with header and body."""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.answering = asyncio.ensure_future(self.answer())
+
+    async def answer(self):
+        self.transport.write(b"header ")
+        self.transport.write(b"body")
+
+
+def test_two_writes_of_a_turn_leave_in_one_segment(engine, loop, run_out):
+    async def scenario():
+        server = await loop.create_server(TwoPieces, "127.0.0.1", 0)
+        counts = []
+        with socket.socket() as peer:
+            peer.setblocking(False)
+            await loop.sock_connect(peer, server.sockets[0].getsockname())
+            for _ in range(4):
+                before = segments_received(peer)
+                await loop.sock_sendall(peer, b"request")
+                answer = b""
+                while len(answer) < len(b"header body"):
+                    answer += await loop.sock_recv(peer, 100)
+                assert answer == b"header body"
+                counts.append(segments_received(peer) - before)
+        server.close()
+        return counts
+
+    counts = run_out(scenario())
+    if engine.name == "ferrio":
+        # The first answer shows that this protocol writes twice.
+        assert counts == [2, 1, 1, 1]
+    else:
+        assert counts == [2, 2, 2, 2]
+
+
+def test_the_first_write_of_a_turn_is_sent_before_the_callback_returns(loop, run_out):
+    async def scenario():
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        listening = server.sockets[0].getsockname()
+        transport, _ = await loop.create_connection(asyncio.Protocol, *listening)
+        server.close()
+        near, far = socket.socketpair()
+        local, _ = await loop.create_connection(asyncio.Protocol, sock=near)
+        with far, socket.create_server(("127.0.0.1", 0)) as listener:
+            over_tcp, _ = await loop.create_connection(asyncio.Protocol, *listener.getsockname())
+            peer, _ = listener.accept()
+            with peer:
+                await asyncio.sleep(0)
+                over_tcp.write(b"tcp")
+                local.write(b"unix")
+                received = [peer.recv(10), far.recv(10)]
+                for each in (transport, over_tcp, local):
+                    each.abort()
+        return received
+
+    assert run_out(scenario()) == [b"tcp", b"unix"]
+
+
+def test_writes_on_many_transports_of_one_turn_arrive_in_their_order(loop, run_out):
+    async def scenario():
+        with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
+            peers, transports = [], []
+            for _ in range(150):
+                made = await loop.create_connection(asyncio.Protocol, *listener.getsockname())
+                transports.append(made[0])
+                peers.append(listener.accept()[0])
+        await asyncio.sleep(0)
+        for piece in (b"a", b"b", b"c"):
+            for transport in transports:
+                transport.write(piece)
+        await asyncio.sleep(0)
+        received = [peer.recv(10) for peer in peers]
+        for end in (*transports, *peers):
+            end.close()
+        return received
+
+    assert run_out(scenario()) == [b"abc"] * 150

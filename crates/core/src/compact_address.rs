@@ -71,6 +71,12 @@ impl CompactAddress {
         self.kind == UNKNOWN
     }
 
+    /// Whether it is an address of IP.
+    #[must_use]
+    pub fn is_ip(self) -> bool {
+        matches!(self.kind, INET | INET6)
+    }
+
     /// What is known.
     #[must_use]
     pub fn get(self) -> Known {

@@ -11,6 +11,7 @@
 mod heap;
 mod item;
 mod owners;
+mod turns;
 mod watch;
 
 use std::collections::HashMap;
@@ -63,6 +64,8 @@ pub struct EventLoop {
     pub scratch: GilCell<Vec<u8>>,
     /// Turns that have begun, from 1 on: a number for each turn.
     turns: AtomicU32,
+    /// The turn in which a TCP transport last wrote.
+    wrote_in_turn: AtomicU32,
     /// The room that the last read of a socket left over.
     pub read_space: GilCell<Option<ReadSpace>>,
     /// The context in which `sock_recv` and its relatives try a socket that became ready.
@@ -118,6 +121,8 @@ pub struct EventLoop {
     pub lingering: AtomicBool,
     /// A turn is running its batch: what lingers will be settled.
     pub in_batch: AtomicBool,
+    /// What is to be called before the poll is to be called already when this item of the batch ends.
+    flush_after_item: AtomicBool,
     /// The unfinished native tasks of this loop, for `asyncio.all_tasks()`.
     pub tasks: GilCell<WeakList>,
 }
@@ -141,6 +146,7 @@ impl EventLoop {
             snapshot: GilCell::new(None),
             scratch: GilCell::new(Vec::new()),
             turns: AtomicU32::new(0),
+            wrote_in_turn: AtomicU32::new(0),
             read_space: GilCell::new(None),
             sock_context: GilCell::new(None),
             skipped_turns: AtomicU32::new(0),
@@ -169,6 +175,7 @@ impl EventLoop {
             internal_fds: AtomicU64::new(0),
             lingering: AtomicBool::new(false),
             in_batch: AtomicBool::new(false),
+            flush_after_item: AtomicBool::new(false),
             tasks: GilCell::new(WeakList::new()),
         })
     }
@@ -186,18 +193,6 @@ impl EventLoop {
         self.thread.store(thread.unwrap_or(0), Ordering::Relaxed);
         #[cfg(Py_3_14)]
         self.task_list.store(std::ptr::null_mut(), Ordering::Relaxed);
-    }
-
-    /// The number of the turn that runs; it repeats after four thousand million turns.
-    #[inline]
-    pub fn turn(&self) -> u32 {
-        self.turns.load(Ordering::Relaxed)
-    }
-
-    /// A turn begins.
-    #[inline]
-    pub fn begin_turn(&self) {
-        self.turns.store(self.turn().wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Queues an item behind everything that is ready.

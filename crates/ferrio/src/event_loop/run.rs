@@ -36,6 +36,8 @@ pub fn until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
 
 fn turns_until_stopped(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     overrides::refresh(slf)?;
+    // Inside of a callback of this loop: what that has written must not wait for its end.
+    slf.get().run_before_poll(slf.py());
     loop {
         if get(&slf.get().run_once_overridden) {
             current::settle(slf)?;
@@ -207,6 +209,9 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
             break;
         };
         outcome = if get(&native.debug) { debug::run_item(slf, item) } else { run_item(slf, item) };
+        if native.takes_after_item() {
+            outcome = outcome.and(flush_after_item(slf));
+        }
         if outcome.is_err() {
             break;
         }
@@ -216,6 +221,13 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
         return Ok(());
     }
     outcome.and(current::settle(slf))
+}
+
+/// Has transports send what they gathered while an item ran.
+fn flush_after_item(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
+    let settled = current::settle(slf);
+    slf.get().run_before_poll(slf.py());
+    settled
 }
 
 /// Whether no Python code runs between this batch and the poll of the next turn, or its first item when

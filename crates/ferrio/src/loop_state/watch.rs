@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::item::{Act, Item, Watch};
-use super::{BeforePoll, EventLoop, as_native, call_soon, get};
+use super::{EventLoop, as_native, call_soon, get};
 use crate::errors;
 
 /// Which readiness is watched.
@@ -147,22 +147,6 @@ impl EventLoop {
             if watched || files.is_empty() { None } else { files.remove(&fd) }
         };
         drop(forgotten);
-    }
-
-    /// Has `act` called with `object` when the batch that runs now has ended.
-    pub fn call_before_poll(&self, object: &Bound<'_, PyAny>, act: BeforePoll) {
-        self.before_poll.borrow_mut(object.py()).push((Ref::new(object.clone()), act));
-    }
-
-    /// Calls what [`EventLoop::call_before_poll`] has noted.
-    #[inline]
-    pub fn run_before_poll(&self, py: Python<'_>) {
-        while !self.before_poll.borrow_mut(py).is_empty() {
-            let queue = std::mem::take(&mut *self.before_poll.borrow_mut(py));
-            for (object, act) in queue {
-                act(&object.into_bound(py));
-            }
-        }
     }
 
     /// Whether native objects may wait for descriptors without a handle: nobody put a selector of

@@ -6,7 +6,7 @@
 //! Fields: `reader` and `writer` hold the contexts of the registrations with the loop: an event that
 //! carries another one comes from a registration that is gone, and is ignored, as the cancelled handle
 //! is on stock. Output waits in `buffer` either because the socket takes no more (`writer` is set) or,
-//! with `deferred`, until the end of the batch.
+//! with `deferred`, until the end of the item or the batch that runs.
 //! Safety: no Python code runs while the buffer is taken out of its cell.
 //! Shutdown: an instance that is freed while its socket is open warns and closes it.
 
@@ -92,7 +92,7 @@ pub struct StreamState {
     pub peer: Cell<CompactAddress>,
     /// `_conn_lost`: 1 when connection_lost is scheduled, then one more for each write after that.
     pub conn_lost: Cell<u32>,
-    /// The turn of the loop in which this transport last sent.
+    /// The turn of the loop in which a write of this transport was last sent at once.
     sent_in_turn: Cell<u32>,
     pub closing: Cell<bool>,
     pub paused: Cell<bool>,
@@ -102,7 +102,7 @@ pub struct StreamState {
     pub protocol_paused: Cell<bool>,
     /// The protocol is a BufferedProtocol.
     buffered_protocol: Cell<bool>,
-    /// The buffer is sent at the end of the batch. Never together with `writer`.
+    /// The buffer is sent at the end of the item or of the batch. Never together with `writer`.
     deferred: Cell<bool>,
     /// This transport has written more than once in a turn: its first write is deferred as well.
     gathers: Cell<bool>,

@@ -1,0 +1,71 @@
+//! Turns have numbers, and native objects something to do when one ends: transports send what they
+//! gathered.
+
+use std::sync::atomic::Ordering;
+
+use ferrio_capi::Ref;
+use pyo3::prelude::*;
+
+use super::{BeforePoll, EventLoop, get, set};
+
+/// So many native objects wait for the end of a batch at most: the first answer of a long batch is not to
+/// wait for thousands of others, and waking a peer once for so many answers is once enough.
+const MOST_BEFORE_POLL: usize = 64;
+
+impl EventLoop {
+    /// The number of the turn that runs; it repeats after four thousand million turns.
+    #[inline]
+    pub fn turn(&self) -> u32 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// A turn begins.
+    #[inline]
+    pub fn begin_turn(&self) {
+        self.turns.store(self.turn().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// A TCP transport writes; whether one has done so before in this turn.
+    #[inline]
+    pub fn note_write(&self) -> bool {
+        let turn = self.turn();
+        self.wrote_in_turn.swap(turn, Ordering::Relaxed) == turn
+    }
+
+    /// Has `act` called with `object` when the batch that runs now has ended, or earlier.
+    pub fn call_before_poll(&self, object: &Bound<'_, PyAny>, act: BeforePoll) {
+        let mut queue = self.before_poll.borrow_mut(object.py());
+        queue.push((Ref::new(object.clone()), act));
+        if queue.len() >= MOST_BEFORE_POLL {
+            self.call_after_item();
+        }
+    }
+
+    /// Has what is to be called before the poll called when the item that runs now has ended.
+    #[inline]
+    pub fn call_after_item(&self) {
+        set(&self.flush_after_item, true);
+    }
+
+    /// Whether [`EventLoop::call_after_item`] was called since this was asked.
+    #[inline]
+    pub fn takes_after_item(&self) -> bool {
+        get(&self.flush_after_item) && self.flush_after_item.swap(false, Ordering::Relaxed)
+    }
+
+    /// Calls what [`EventLoop::call_before_poll`] has noted.
+    #[inline]
+    pub fn run_before_poll(&self, py: Python<'_>) {
+        while !self.before_poll.borrow_mut(py).is_empty() {
+            let mut queue = std::mem::take(&mut *self.before_poll.borrow_mut(py));
+            for (object, act) in queue.drain(..) {
+                act(&object.into_bound(py));
+            }
+            // Its memory serves the next turn, unless an act has begun another queue.
+            let mut next = self.before_poll.borrow_mut(py);
+            if next.capacity() == 0 {
+                *next = queue;
+            }
+        }
+    }
+}
