@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress fuzz lint fmt check build bench bench-net bench-http clean FORCE
+.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress fuzz lint fmt check build bench bench-net bench-http bench-report docs docs-serve clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -123,6 +123,15 @@ bench-net: build $(venv)/.group-bench ## measure servers under load, beside a ba
 
 bench-http: build $(venv)/.group-bench $(venv)/.group-bench-http ## measure HTTP servers under wrk; ROWS=uvicorn_plaintext narrows
 	$(bin)/python benches/run_http.py $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
+
+bench-report: $(venv)/.group-bench ## draw the plots of docs/performance.md; ARGS='--take http out.json' takes a run's figures
+	$(bin)/python benches/report.py $(ARGS)
+
+docs: build $(venv)/.group-docs ## build the documentation site into target/site; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build
+
+docs-serve: build $(venv)/.group-docs ## show the documentation site on a local port, and follow changes
+	$(bin)/mkdocs serve
 
 clean: ## remove what was built and every environment
 	rm -rf target .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis python/ferrio/_ferrio*.so
