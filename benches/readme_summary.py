@@ -1,7 +1,8 @@
 """Puts the figures of runs into the project's README.
 
 INSTALL and ALONE are what `run.py --json` and `run.py --loop-alone --json` wrote, NET what
-`run_net.py --json` wrote, each MEMORY a file with the table of `memory.py` or `memory_net.py`.
+`run_net.py --json` wrote, HTTP what `run_http.py --json` wrote, each MEMORY a file with the table
+of `memory.py` or `memory_net.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ README = Path(__file__).parent.parent / "README.md"
 START = "<!-- readme_summary.py replaces what follows -->"
 END = "<!-- end of what readme_summary.py replaces -->"
 PEERS = ("asyncio", "uvloop", "rloop")
+LOOPS = (*PEERS, "ferrio")
 ONLY_IN_FULL = ("_1x1k", "_100x10k", "buffered_1000x1k", "buffered_10x100k", "sock_10x100k")
 """Ends of the names of rows of servers that are left to benches/README.md."""
 
@@ -82,7 +84,21 @@ def servers_table(net: Run) -> str:
     return table([*header, *(f"{peer} / Ferrio" for peer in PEERS)], lines)
 
 
-def summary(install: Run, alone: Run, net: Run, memory: list[Path]) -> str:
+def http_part(http: Run) -> str:
+    """CPU time of a request to a framework's server, or of its client."""
+    heading = f"""{http.heading()}
+wrk with 64 connections on another core, {http.figures["environment"]["rounds"]} rounds; \
+Ferrio under `ferrio.install()`."""
+    header = ["CPU of a request", *(f"{loop}, µs" for loop in LOOPS), "ferrio / uvloop"]
+    lines = []
+    for row, label in http.rows():
+        rates = [http.rates(row, loop).values() for loop in LOOPS]
+        cells = [f"{1e6 / statistics.median(of):.1f}" if of else "-" for of in rates]
+        lines.append([label, *cells, http.factor(row, "uvloop", "ferrio")])
+    return f"{heading}\n\n{table(header, lines)}"
+
+
+def summary(install: Run, alone: Run, net: Run, http: Run, memory: list[Path]) -> str:
     rounds = install.figures["environment"]["rounds"]
     rates_heading = f"""{install.heading()}
 each process pinned to a core, {rounds} rounds, loops interleaved. Ferrio runs under
@@ -92,7 +108,8 @@ under asyncio's own `sleep`, `gather`, locks and queues, as with `ferrio.run`.""
     servers_heading = f"""{net.heading()}
 server and load on a core each, {net_rounds} rounds. The bare server does accept, recv, send and
 epoll_wait and nothing else."""
-    parts = [rates_heading, rates_table(install, alone), servers_heading, servers_table(net)]
+    parts = [rates_heading, rates_table(install, alone), http_part(http)]
+    parts += [servers_heading, servers_table(net)]
     parts += ["Resident memory in bytes:", *(path.read_text().strip() for path in memory)]
     return "\n\n".join(parts)
 
@@ -102,9 +119,11 @@ def main() -> None:
     parser.add_argument("install", type=Path)
     parser.add_argument("alone", type=Path)
     parser.add_argument("net", type=Path)
+    parser.add_argument("http", type=Path)
     parser.add_argument("memory", type=Path, nargs="*")
     options = parser.parse_args()
-    text = summary(Run(options.install), Run(options.alone), Run(options.net), options.memory)
+    runs = (Run(path) for path in (options.install, options.alone, options.net, options.http))
+    text = summary(*runs, options.memory)
     before, start, rest = README.read_text().partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
