@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress fuzz lint fmt check build bench bench-net bench-http bench-report docs docs-serve clean FORCE
+.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress fuzz lint fmt check build bench bench-net bench-http bench-report docs docs-serve sdist wheel test-packaging clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -132,6 +132,17 @@ docs: build $(venv)/.group-docs ## build the documentation site into target/site
 
 docs-serve: build $(venv)/.group-docs ## show the documentation site on a local port, and follow changes
 	$(bin)/mkdocs serve
+
+sdist: $(venv)/.group-wheel ## build the source distribution into dist
+	$(bin)/maturin sdist --out dist
+
+# Zig links against the symbols of an older C library than this machine's.
+wheel: $(venv)/.group-wheel ## build the source distribution, and of it a wheel for any Linux, into dist
+	CARGO_TARGET_DIR=$(target)-wheel PATH='$(abspath $(bin)):$(PATH)' $(bin)/maturin build --release --locked --strip --sdist \
+		--zig --compatibility manylinux_2_28 --interpreter $(bin)/python --out dist
+
+test-packaging: wheel ## check the wheel, install it in a new environment and run programs on it
+	$(bin)/python tools/check_wheel.py dist
 
 clean: ## remove what was built and every environment
 	rm -rf target .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis python/ferrio/_ferrio*.so
