@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import functools
+import itertools
 import socket
 
 import pytest
@@ -195,7 +197,28 @@ def test_call_soon_threadsafe_copies_the_context_of_the_calling_thread(loop, run
     assert seen == ["thread"]
 
 
-def test_callbacks_of_call_soon_threadsafe_have_a_context_each(loop, turns):
+MOMENTS = itertools.count(1)
+
+
+def call_later(loop, callback, *args):
+    """A timer that is due, after those before it."""
+    return loop.call_at(next(MOMENTS) / 1e6, callback, *args)
+
+
+CALLS = {
+    "soon": lambda loop, *call: loop.call_soon(*call),
+    "threadsafe": lambda loop, *call: loop.call_soon_threadsafe(*call),
+    "timer": call_later,
+}
+
+
+@pytest.fixture(params=CALLS.values(), ids=CALLS)
+def call(request, loop):
+    """A way to have a callback called in the next turns, in the order of the calls."""
+    return functools.partial(request.param, loop)
+
+
+def test_callbacks_have_a_context_each(call, turns):
     seen = []
 
     def callback(name):
@@ -203,22 +226,22 @@ def test_callbacks_of_call_soon_threadsafe_have_a_context_each(loop, turns):
         VAR.set(name)
 
     for name in ("first", "second", "third"):
-        loop.call_soon_threadsafe(callback, name)
+        call(callback, name)
     VAR.set("after")
-    loop.call_soon_threadsafe(callback, "fourth")
+    call(callback, "fourth")
     turns(2)
     assert seen == [("first", "test"), ("second", "test"), ("third", "test"), ("fourth", "after")]
     assert VAR.get() == "after"
 
 
-def test_the_context_of_a_threadsafe_handle_is_the_one_that_it_runs_in(loop, turns):
+def test_the_context_of_a_handle_is_the_one_that_it_runs_in(call, turns):
     entered = []
 
     def callback():
         VAR.set("callback")
         entered.append(contextvars.copy_context())
 
-    looked_at, other = (loop.call_soon_threadsafe(callback) for _ in range(2))
+    looked_at, other = (call(callback) for _ in range(2))
     context = looked_at._context
     assert type(context) is contextvars.Context
     assert looked_at._context is context
@@ -232,7 +255,7 @@ def test_the_context_of_a_threadsafe_handle_is_the_one_that_it_runs_in(loop, tur
     assert [context[VAR] for context in entered] == ["callback", "callback"]
 
 
-def test_a_token_of_a_threadsafe_callback_can_be_reset_in_it(loop, turns):
+def test_a_token_of_a_callback_can_be_reset_in_it(call, turns):
     seen = []
 
     def callback():
@@ -240,10 +263,81 @@ def test_a_token_of_a_threadsafe_callback_can_be_reset_in_it(loop, turns):
         VAR.reset(token)
         seen.append(VAR.get())
 
-    loop.call_soon_threadsafe(callback)
-    loop.call_soon_threadsafe(callback)
+    call(callback)
+    call(callback)
     turns(2)
     assert seen == ["test", "test"]
+
+
+def test_a_token_of_a_callback_belongs_to_no_other(call, turns):
+    tokens, refused = [], []
+
+    def sets():
+        tokens.append(VAR.set("within"))
+
+    def resets():
+        with pytest.raises(ValueError, match="was created in a different Context") as caught:
+            VAR.reset(tokens[0])
+        refused.append(caught.type)
+
+    call(sets)
+    call(resets)
+    turns(2)
+    assert refused == [ValueError]
+
+
+def test_callbacks_that_change_nothing_leave_nothing_to_the_next(call, turns):
+    """They may share a context, one after another, as long as nobody can tell."""
+    seen = []
+
+    def looks():
+        seen.append((VAR.get(), len(contextvars.copy_context())))
+
+    def sets_another(variable):
+        variable.set(len(seen))
+        looks()
+
+    size = len(contextvars.copy_context())
+    for number in range(4):
+        call(looks)
+        call(sets_another, contextvars.ContextVar(f"another {number}"))
+        call(looks)
+    turns(2)
+    assert seen == [("test", size), ("test", size + 1), ("test", size)] * 4
+
+
+def test_a_callback_that_runs_within_another_has_a_context_of_its_own(loop, call, turns):
+    seen = []
+
+    def outer():
+        VAR.set("outer")
+        handle = loop.call_soon(seen.append, "later")
+        handle._context.run(lambda: seen.append(VAR.get()))
+        inner._run()
+        seen.append(VAR.get())
+
+    def inner_callback():
+        seen.append(VAR.get())
+        VAR.set("inner")
+
+    inner = call(inner_callback)
+    inner.cancel()
+    inner = loop.call_soon(inner_callback)
+    call(outer)
+    turns(2)
+    assert seen == ["test", "outer", "inner", "outer", "later"]
+
+
+def test_a_callback_that_raises_shows_the_context_that_it_ran_in(call, turns, reported):
+    def callback():
+        VAR.set("raised")
+        raise ValueError
+
+    call(callback)
+    turns(2)
+    (report,) = reported
+    assert report["handle"]._context[VAR] == "raised"
+    assert report["handle"]._callback is callback
 
 
 def test_to_thread_carries_the_context_and_run_in_executor_does_not(loop, run):

@@ -209,6 +209,65 @@ def test_handles_can_be_weakly_referenced(loop, turns):
     assert later() is None
 
 
+@pytest.mark.parametrize("kind", ["soon", "threadsafe", "timer"])
+def test_a_handle_that_somebody_holds_is_not_used_again(loop, turns, kind):
+    call = {
+        "soon": lambda *call: loop.call_soon(*call),
+        "threadsafe": lambda *call: loop.call_soon_threadsafe(*call),
+        "timer": lambda *call: loop.call_at(0.0, *call),
+    }[kind]
+    ran = []
+    held = call(ran.append, "held")
+    call(ran.append, "not held")
+    turns(2)
+    others = [call(ran.append, number) for number in range(3)]
+    assert all(other is not held for other in others)
+    assert held._args == ("held",)
+    held.cancel()
+    turns(2)
+    others = None
+    for number in range(3):
+        call(ran.append, number)
+    turns(2)
+    assert sorted(map(str, ran)) == ["0", "0", "1", "1", "2", "2", "held", "not held"]
+    assert held.cancelled()
+
+
+def test_a_handle_that_was_changed_while_it_ran_does_not_pass_that_on(loop, turns):
+    """Cancelled, named, given a traceback or a time: what the next call gets is a new handle's."""
+    changes = [
+        lambda handle: handle.cancel(),
+        lambda handle: setattr(handle, "_repr", "mine"),
+        lambda handle: setattr(handle, "_source_traceback", ["mine"]),
+        lambda handle: setattr(handle, "_context", None),
+        lambda handle: setattr(handle, "_loop", None),
+    ]
+    timer_changes = [lambda timer: setattr(timer, "_when", 5), lambda timer: timer.cancel()]
+
+    def change(how, handles):
+        how(handles.pop())
+
+    for how in changes:
+        handles = []
+        handles.append(loop.call_soon(change, how, handles))
+        turns(1)
+    for how in timer_changes + changes:
+        handles = []
+        handles.append(loop.call_at(0.0, change, how, handles))
+        turns(1)
+    ran = []
+    plain = repr(asyncio.Handle(callback, (), loop))
+    for _ in range(20):
+        loop.call_soon(ran.append, loop.call_at(1.0, ran.append, None))
+        assert repr(loop.call_soon(callback)) == plain
+        later = loop.call_at(1e9, callback)
+        assert (later._when, later._source_traceback, later._loop) == (1e9, None, loop)
+        assert not later.cancelled()
+        later.cancel()
+    turns(2)
+    assert len(ran) == 40
+
+
 def test_a_handle_that_refers_to_itself_is_collected(loop):
     handle = loop.call_soon(callback)
     handle.cancel()

@@ -22,6 +22,7 @@ use pyo3::types::{PyTuple, PyType};
 
 use crate::definition::{offset_members, slot};
 use crate::native_class::{NativeClass, State, Visit};
+use crate::tracking::track;
 use crate::trampoline::guard;
 use crate::{GilCell, Slot, dict};
 
@@ -274,33 +275,6 @@ impl<C: NativeClass> Default for Class<C> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Shows an instance to the garbage collector from now on.
-#[inline]
-pub fn track<C: NativeClass>(object: &Bound<'_, C>) {
-    // SAFETY: a live GC object; it must not be tracked twice.
-    unsafe {
-        if ffi::PyObject_GC_IsTracked(object.as_ptr()) == 0 {
-            ffi::PyObject_GC_Track(object.as_ptr().cast());
-        }
-    }
-}
-
-/// [`track`], when the caller's reference is not the only one.
-#[inline]
-pub fn track_if_shared<C: NativeClass>(object: &Bound<'_, C>) {
-    if is_shared(object) {
-        track(object);
-    }
-}
-
-/// Whether the caller's reference is not the only one.
-#[inline]
-#[must_use]
-pub fn is_shared<C: NativeClass>(object: &Bound<'_, C>) -> bool {
-    // SAFETY: reads the count of a live object.
-    unsafe { ffi::Py_REFCNT(object.as_ptr()) > 1 }
 }
 
 unsafe extern "C" fn new<C: NativeClass>(

@@ -96,6 +96,52 @@ pub fn variables(context: &Bound<'_, PyAny>) -> Option<usize> {
     Some(unsafe { context.as_ptr().byte_add(offset).cast::<usize>().read() })
 }
 
+/// Bytes from the start of a thread state to its pointer to the current context; 0 when it was not found.
+static CURRENT: AtomicUsize = AtomicUsize::new(0);
+
+/// [`variables`] of the thread's current context, which is not copied for it. None also while the
+/// thread has no context yet.
+#[inline]
+#[must_use]
+pub fn current_variables(_: Python<'_>) -> Option<usize> {
+    let (current, variables) = (CURRENT.load(Ordering::Relaxed), VARIABLES.load(Ordering::Relaxed));
+    if current == 0 || variables == 0 {
+        return None;
+    }
+    // SAFETY: an attached thread has a state, in whose structure `locate_current` found the pointer to
+    // its context at this offset; what that points to, if anything, is a context that it keeps alive.
+    unsafe {
+        let context = ffi::PyThreadState_Get().byte_add(current).cast::<*mut u8>().read();
+        (!context.is_null()).then(|| context.add(variables).cast::<usize>().read())
+    }
+}
+
+/// Finds where a thread state points to the current context: the one word that is the address of a
+/// context while that is entered, and only then. CPython: Include/cpython/pystate.h (_ts.context).
+///
+/// # Errors
+/// What contextvars raises.
+pub fn locate_current(py: Python<'_>) -> PyResult<()> {
+    let probe = py.import("contextvars")?.getattr("Context")?.call0()?;
+    let at = |index: usize| {
+        // SAFETY: attached; the structure is longer than this on every version that is served.
+        unsafe { ffi::PyThreadState_Get().cast::<usize>().add(index).read() }
+    };
+    let address = probe.as_ptr() as usize;
+    let holds = |index: &usize| at(*index) == address;
+    let entered: Vec<usize> = run_in(&probe, || (0..THREAD_STATE_WORDS).filter(holds).collect())?;
+    if let [index] = entered[..]
+        && at(index) != address
+    {
+        CURRENT.store(index * size_of::<usize>(), Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Words of a thread state that are searched. It has 44 and more from 3.11 to 3.14, and the context is
+/// among the first 32.
+const THREAD_STATE_WORDS: usize = 40;
+
 /// Finds where a context holds its variables: the one word that copies share, and that a change of a
 /// variable changes. Finds nothing in a context of another shape.
 ///

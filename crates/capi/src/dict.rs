@@ -157,12 +157,30 @@ pub(crate) unsafe fn clear_instance(object: *mut ffi::PyObject, kind: *mut ffi::
 /// # Safety
 /// `object` is an instance of exactly `kind`, its count is zero, the thread is attached.
 pub(crate) unsafe fn clear_weakrefs(object: *mut ffi::PyObject, kind: *mut ffi::PyTypeObject) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if weakrefs_of(object, kind) {
+            ffi::PyObject_ClearWeakRefs(object);
+        }
+    }
+}
+
+/// Whether there is a weak reference to the object.
+#[inline]
+#[must_use]
+pub fn has_weakrefs<T>(object: &Bound<'_, T>) -> bool {
+    // SAFETY: a live object and its type.
+    unsafe { weakrefs_of(object.as_ptr(), ffi::Py_TYPE(object.as_ptr())) }
+}
+
+/// # Safety
+/// The memory of `object` is that of an instance of `kind`.
+#[inline]
+unsafe fn weakrefs_of(object: *mut ffi::PyObject, kind: *mut ffi::PyTypeObject) -> bool {
     // SAFETY: a non-zero offset (negative: before the object) names the head of the list or null.
     unsafe {
         let offset = (*kind).tp_weaklistoffset;
-        if offset != 0 && !(*object.byte_offset(offset).cast::<*mut ffi::PyObject>()).is_null() {
-            ffi::PyObject_ClearWeakRefs(object);
-        }
+        offset != 0 && !(*object.byte_offset(offset).cast::<*mut ffi::PyObject>()).is_null()
     }
 }
 

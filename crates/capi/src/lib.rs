@@ -33,6 +33,7 @@ pub mod socket_object;
 #[cfg(not(Py_3_14))]
 pub mod special_method;
 pub mod stop_iteration;
+pub mod tracking;
 pub mod trampoline;
 pub mod weak_list;
 

@@ -31,7 +31,7 @@ pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
     type State: State;
 
     /// Whether new instances are tracked by the garbage collector. One that is not must be tracked
-    /// (`class::track`) before it can become garbage: while an owner that cannot is alive, it may wait.
+    /// (`tracking::track`) before it can become garbage: while an owner that cannot is alive, it may wait.
     const TRACKED: bool = true;
 
     /// How many freed instances are kept for reuse.

@@ -89,6 +89,12 @@ pub unsafe fn without_gil<R>(_py: Python<'_>, body: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Lets a thread that waits for the GIL have it, and this processor too.
+pub fn yield_gil(py: Python<'_>) {
+    // SAFETY: the system call touches no Python object.
+    unsafe { without_gil(py, rustix::thread::sched_yield) }
+}
+
 /// A new reference to the object at an address.
 ///
 /// # Safety

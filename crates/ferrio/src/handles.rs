@@ -16,6 +16,7 @@
 //! so it cannot be freed while its key is live.
 
 mod access;
+pub mod resting;
 pub mod snapshot;
 #[cfg(Py_3_14)]
 pub mod thread_safe;
@@ -25,7 +26,9 @@ use std::ffi::c_int;
 
 use ferrio_capi::method::{Members, Object};
 use ferrio_capi::slots::Member;
-use ferrio_capi::{Class, NativeClass, Ref, Slot, State, StateOf, Visit, class, context, runtime};
+use ferrio_capi::{
+    Class, NativeClass, Ref, Slot, State, StateOf, Visit, context, runtime, tracking,
+};
 use ferrio_core::timers::TimerKey;
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
@@ -107,7 +110,7 @@ impl DerefToPyAny for Handle {}
 impl NativeClass for Handle {
     type State = HandleState;
     const TRACKED: bool = false;
-    const KEPT: usize = MOST_KEPT;
+    const KEPT: usize = KEPT;
 
     fn class() -> &'static Class<Self> {
         &HANDLE
@@ -127,7 +130,7 @@ impl DerefToPyAny for TimerHandle {}
 impl NativeClass for TimerHandle {
     type State = TimerHandleState;
     const TRACKED: bool = false;
-    const KEPT: usize = MOST_KEPT;
+    const KEPT: usize = KEPT;
 
     fn class() -> &'static Class<Self> {
         &TIMER_HANDLE
@@ -146,21 +149,8 @@ impl NativeClass for TimerHandle {
     }
 }
 
-/// Freed handles of each class that are kept during a burst: measured, call_soon_threadsafe from a
-/// thread that is 50 000 calls ahead of the loop costs a third less than with 256.
-const MOST_KEPT: usize = 1 << 16;
-
-/// How many stay after a while of idling.
-const KEPT_WHEN_IDLE: usize = 1024;
-
-/// Lets go of handles that a burst left behind; called when the loop is about to sleep.
-#[inline]
-pub fn trim(py: Python<'_>) {
-    HANDLE.trim(py, KEPT_WHEN_IDLE);
-    TIMER_HANDLE.trim(py, KEPT_WHEN_IDLE);
-    #[cfg(Py_3_14)]
-    thread_safe::trim(py);
-}
+/// Memory of freed handles of each class that is kept. Most handles are not freed but rest.
+const KEPT: usize = 256;
 
 static COMMON_SLOTS: [&Member; 7] =
     [&CALLBACK, &ARGS, &CONTEXT, &LOOP, &CANCELLED, &REPR, &SOURCE_TRACEBACK];
@@ -186,13 +176,13 @@ pub fn prefetch_context(handle: &Ref) {
 /// Shows a queued handle of any class to the collector from now on.
 pub fn track(handle: &Bound<'_, PyAny>) {
     if let Some(handle) = as_handle(handle) {
-        class::track(handle);
+        tracking::track(handle);
     } else if let Some(handle) = as_timer_handle(handle) {
-        class::track(handle);
+        tracking::track(handle);
     }
     #[cfg(Py_3_14)]
     if let Some(handle) = thread_safe::cast(handle) {
-        class::track(handle);
+        tracking::track(handle);
     }
 }
 
@@ -205,14 +195,17 @@ pub struct Parts<'a, 'py> {
     pub args: Bound<'py, PyTuple>,
     /// The loop it belongs to.
     pub event_loop: &'a Bound<'py, PyAny>,
-    /// The context to call it in; a copy of the current one when None.
+    /// The context to call it in, or a snapshot; a copy of the current one when None.
     pub context: Option<Bound<'py, PyAny>>,
 }
 
 /// A Handle outside of debug mode (no source traceback).
 pub fn new_handle<'py>(py: Python<'py>, parts: Parts<'_, 'py>) -> PyResult<Bound<'py, Handle>> {
-    let handle = HANDLE.alloc(py)?;
-    fill(py, &handle, parts)?;
+    let handle = match resting::handle(py) {
+        Some(handle) => handle,
+        None => with_constants(HANDLE.alloc(py)?),
+    };
+    fill(&handle, parts)?;
     Ok(handle)
 }
 
@@ -224,11 +217,11 @@ pub fn new_timer_handle<'py>(
     given: Option<Bound<'py, PyAny>>,
     parts: Parts<'_, 'py>,
 ) -> PyResult<Bound<'py, TimerHandle>> {
-    let handle = TIMER_HANDLE.alloc(py)?;
-    fill(py, &handle, parts)?;
-    handle.state().when.set(when);
-    slot_of(&SCHEDULED, handle.as_ptr()).set(boolean(py, false));
-    slot_of(&WHEN, handle.as_ptr()).replace(py, given);
+    let handle = timer(py, when)?;
+    fill(&handle, parts)?;
+    if let Some(given) = given {
+        slot_of(&WHEN, handle.as_ptr()).set(given);
+    }
     Ok(handle)
 }
 
@@ -240,36 +233,58 @@ pub fn new_sleep_handle<'py>(
     event_loop: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, TimerHandle>> {
     let py = callback.py();
-    let handle = TIMER_HANDLE.alloc(py)?;
-    handle.state().when.set(when);
+    let handle = timer(py, when)?;
     handle.event_loop().set(event_loop.clone());
     handle.callback().set(callback.clone());
     handle.args().set(future);
-    slot_of(&CANCELLED, handle.as_ptr()).set(boolean(py, false));
-    handle.kept_repr().set(none(py));
-    handle.source_traceback().set(none(py));
-    slot_of(&SCHEDULED, handle.as_ptr()).set(boolean(py, false));
     Ok(handle)
 }
 
-// CPython: Handle.__init__
-fn fill<'py, H: AnyHandle<'py>>(
-    py: Python<'py>,
-    handle: &H,
-    parts: Parts<'_, 'py>,
-) -> PyResult<()> {
+/// A TimerHandle with nothing to call.
+#[inline]
+fn timer(py: Python<'_>, when: f64) -> PyResult<Bound<'_, TimerHandle>> {
+    let handle = match resting::timer(py) {
+        Some(handle) => handle,
+        None => {
+            let handle = with_constants(TIMER_HANDLE.alloc(py)?);
+            slot_of(&SCHEDULED, handle.as_ptr()).set(boolean(py, false));
+            handle
+        }
+    };
+    handle.state().when.set(when);
+    Ok(handle)
+}
+
+/// A handle with the fields that are the same in each new one. CPython: Handle.__init__
+fn with_constants<'py, C: NativeClass>(handle: Bound<'py, C>) -> Bound<'py, C>
+where
+    Bound<'py, C>: AnyHandle<'py>,
+{
+    let py = handle.py();
+    slot_of(&CANCELLED, handle.address()).set(boolean(py, false));
+    handle.kept_repr().set(none(py));
+    handle.source_traceback().set(none(py));
+    handle
+}
+
+/// Sets the others. CPython: Handle.__init__
+#[inline]
+fn fill<'py, H: AnyHandle<'py>>(handle: &H, parts: Parts<'_, 'py>) -> PyResult<()> {
     let context = match parts.context {
         Some(context) if !context.is_none() => context,
-        _ => context::copy_current(py)?,
+        _ => context::copy_current(parts.callback.py())?,
     };
     handle.context().set(context);
     handle.event_loop().set(parts.event_loop.clone());
     handle.callback().set(parts.callback.clone());
     handle.args().set(parts.args);
-    slot_of(&CANCELLED, handle.address()).set(boolean(py, false));
-    handle.kept_repr().set(none(py));
-    handle.source_traceback().set(none(py));
     Ok(())
+}
+
+/// Whether the heap does not hold the timer, and its deadline is in its native state alone.
+#[inline]
+fn is_unscheduled(timer: &Bound<'_, TimerHandle>) -> bool {
+    timer.key().is_none() && !slot_of(&WHEN, timer.as_ptr()).is_set()
 }
 
 /// `object` as a Handle when it is exactly one.
@@ -309,13 +324,8 @@ fn set_args<'py>(
     Ok(())
 }
 
-/// `_context` of a Handle: who looks gets the very context that it will run in.
 fn get_own_context<'py>(this: &Bound<'py, Handle>) -> Object<'py> {
-    let held = AnyHandle::context(this).get(this.py());
-    let held = held.ok_or_else(|| PyAttributeError::new_err("_context"))?;
-    let context = snapshot::context_of(held)?;
-    AnyHandle::context(this).set(context.clone());
-    Ok(context)
+    this.show_context(this.py())
 }
 
 fn set_own_context<'py>(
@@ -327,11 +337,7 @@ fn set_own_context<'py>(
 }
 
 fn get_context<'py>(this: &Bound<'py, TimerHandle>) -> Object<'py> {
-    let py = this.py();
-    if !AnyHandle::context(this).is_set() {
-        AnyHandle::context(this).set(context::copy_current(py)?);
-    }
-    Ok(AnyHandle::context(this).get_or_none(py))
+    this.show_context(this.py())
 }
 
 fn set_context<'py>(

@@ -12,6 +12,7 @@ mod heap;
 mod item;
 mod owners;
 mod turns;
+mod waking;
 mod watch;
 
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ use ferrio_capi::{GilCell, Ref, call, runtime};
 use ferrio_core::reactor::{Events, Interests, Poller};
 use ferrio_core::ready::Ready;
 use ferrio_core::timers::{TimerKey, Timers};
-use ferrio_core::wake::{Wake, WakeFlag};
+use ferrio_core::wake::WakeFlag;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
@@ -240,22 +241,6 @@ impl EventLoop {
             thread if thread == runtime::thread_ident() => Ok(()),
             _ => Err(errors::wrong_thread()),
         }
-    }
-
-    /// Wakes the loop when it sleeps in the poll.
-    ///
-    /// # Errors
-    /// OSError from the eventfd.
-    pub fn interrupt_sleep(&self, py: Python<'_>) -> PyResult<()> {
-        // The GIL orders this after the loop thread's own store: it is set before that thread gives
-        // the GIL up to sleep, and cleared when it has it back.
-        if !get(&self.asleep) || self.wake.request() == Wake::AlreadyAwake {
-            return Ok(());
-        }
-        let Some(poller) = self.poller.borrow_mut(py).clone() else { return Ok(()) };
-        // SAFETY: the write touches no Python object.
-        let woken = unsafe { runtime::without_gil(py, || poller.wake()) };
-        woken.map_err(|error| errors::os_error(py, &error))
     }
 
     /// Puts something into the heap: a TimerHandle or a native sleep.

@@ -5,7 +5,7 @@
 //!
 //! State: Created -> Active -> Expiring -> Expired, or Active -> Finished.
 //! Fields: `armed` says that the heap of `event_loop` holds the timeout under `key`; never together
-//! with `handler`. `context` is that of the arming. `stale` counts the entries that the heap had given
+//! with `handler`. `context` is that of the arming, or a snapshot of it. `stale` counts the entries that the heap had given
 //! to the loop already when they were cancelled: that many times the loop comes for nothing.
 
 mod members;
@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::ffi::c_int;
 
 use ferrio_capi::{
-    Class, NativeClass, Ref, Slot, State, StateOf, Visit, call as capi_call, context, handled,
+    Class, NativeClass, Ref, Slot, State, StateOf, Visit, call as capi_call, handled,
 };
 use ferrio_core::timers::TimerKey;
 use ferrio_core::turn;
@@ -26,6 +26,7 @@ use pyo3::{PyTypeInfo, ffi, intern};
 pub use members::{create, timeout_at_function, timeout_function};
 
 use super::any_task;
+use crate::handles::snapshot;
 use crate::loop_state::{EventLoop, as_native};
 use crate::names;
 
@@ -182,7 +183,8 @@ fn arm<'py>(
         && TIMEOUT.is_plain(this)
         && deadline > turn::monotonic()
     {
-        enter_heap(this, native, deadline, context::copy_current(py)?);
+        let context = snapshot::of_current(py, &native.get().snapshot)?;
+        enter_heap(this, native, deadline, context);
         return Ok(());
     }
     let on_timeout = this.as_any().getattr(intern!(py, "_on_timeout"))?;
@@ -253,7 +255,7 @@ fn handler<'py>(this: &Bound<'py, Timeout>) -> PyResult<Bound<'py, PyAny>> {
             event_loop.as_any(),
             intern!(py, "call_at"),
             &[&when, &on_timeout],
-            &context,
+            &snapshot::context_of(context)?,
             names::context_keyword(py),
         )?;
         state.handler.set(handler);
@@ -271,15 +273,18 @@ pub fn show_handle(timeout: &Bound<'_, Timeout>) -> PyResult<()> {
 
 /// The loop comes to a timeout that the heap gave out: the context to expire in, None when that was
 /// cancelled meanwhile.
-pub fn take_due<'py>(this: &Bound<'py, Timeout>) -> Option<Bound<'py, PyAny>> {
+///
+/// # Errors
+/// MemoryError.
+pub fn take_due<'py>(this: &Bound<'py, Timeout>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let state = this.state();
     if state.stale.get() > 0 {
         state.stale.set(state.stale.get() - 1);
-        return None;
+        return Ok(None);
     }
     state.armed.set(false);
     drop(state.event_loop.take(this.py()));
-    state.context.take(this.py())
+    state.context.take(this.py()).map(snapshot::context_of).transpose()
 }
 
 /// `_on_timeout`.

@@ -1,7 +1,7 @@
 //! `call_soon` and its relatives: from a callback to a handle in a queue.
 
 use ferrio_capi::method::Object;
-use ferrio_capi::{Ref, class};
+use ferrio_capi::{Ref, tracking};
 use ferrio_core::turn;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::intern;
@@ -16,6 +16,18 @@ use crate::handles::{self, AnyHandle, Handle, Parts, Timed, TimerHandle};
 use crate::loop_state::{self, EventLoop, Item, get};
 use crate::names::{self, none};
 
+/// What a handle holds for the context that its caller named: that, or a snapshot of the current one.
+#[inline]
+fn context_to_hold<'py>(
+    slf: &Bound<'py, EventLoop>,
+    given: Option<Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match given {
+        Some(given) if !given.is_none() => Ok(Some(given)),
+        _ => handles::snapshot::of_current(slf.py(), &slf.get().snapshot).map(Some),
+    }
+}
+
 /// A handle for a callback of this loop; in debug mode with the stack of the caller.
 #[inline]
 pub fn make_handle<'py>(
@@ -25,13 +37,14 @@ pub fn make_handle<'py>(
     context: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, Handle>> {
     let py = slf.py();
-    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
+    let event_loop = slf.as_any();
     if get(&slf.get().debug) {
-        return debug::traced_handle(py, parts);
+        return debug::traced_handle(py, Parts { callback, args, event_loop, context });
     }
-    let handle = handles::new_handle(py, parts)?;
+    let context = context_to_hold(slf, context)?;
+    let handle = handles::new_handle(py, Parts { callback, args, event_loop, context })?;
     if slf.get().running_thread().is_none() {
-        class::track(&handle);
+        tracking::track(&handle);
     }
     Ok(handle)
 }
@@ -49,13 +62,15 @@ fn make_thread_safe_handle<'py>(
     context: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, ThreadSafeHandle>> {
     let py = slf.py();
-    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
+    let event_loop = slf.as_any();
     if get(&slf.get().debug) {
+        let parts = Parts { callback, args, event_loop, context };
         return debug::traced_thread_safe_handle(py, parts);
     }
-    let handle = thread_safe::new_handle(py, parts)?;
+    let context = context_to_hold(slf, context)?;
+    let handle = thread_safe::new_handle(py, Parts { callback, args, event_loop, context })?;
     if slf.get().running_thread().is_none() {
-        class::track(&handle);
+        tracking::track(&handle);
     }
     Ok(handle)
 }
@@ -93,14 +108,10 @@ pub fn soon_threadsafe<'py>(
     if get(&native.debug) {
         debug::check_callback(callback, "call_soon_threadsafe")?;
     }
-    let context = match context {
-        Some(context) if !context.is_none() => Some(context),
-        _ if cfg!(Py_3_14) || get(&native.debug) => None,
-        _ => Some(handles::snapshot::of_current(py, &native.snapshot)?),
-    };
     let handle = make_thread_safe_handle(slf, callback, args, context)?.into_any();
     native.push(py, Item::Handle(Ref::new(handle.clone())));
     native.interrupt_sleep(py)?;
+    native.give_way(py);
     Ok(handle)
 }
 
@@ -196,12 +207,15 @@ fn schedule<'py>(
     let py = slf.py();
     let native = slf.get();
     native.check_closed()?;
-    let parts = Parts { callback, args, event_loop: slf.as_any(), context };
+    let event_loop = slf.as_any();
     let handle = if get(&native.debug) {
         native.check_thread()?;
         debug::check_callback(callback, "call_at")?;
+        let parts = Parts { callback, args, event_loop, context };
         debug::traced_timer_handle(py, when, given, parts)?
     } else {
+        let context = context_to_hold(slf, context)?;
+        let parts = Parts { callback, args, event_loop, context };
         handles::new_timer_handle(py, when, given, parts)?
     };
     Ok(enter_heap(slf, when, handle))
@@ -217,7 +231,7 @@ fn enter_heap<'py>(
     let key = native.push_timer(slf.py(), when, Ref::new(handle.clone()));
     handle.enter_heap(key);
     if native.running_thread().is_none() {
-        class::track(&handle);
+        tracking::track(&handle);
     }
     handle.into_any()
 }
@@ -253,7 +267,7 @@ pub fn cancel_handle<'py>(handle: &Bound<'py, Handle>) -> Object<'py> {
     if !handle.is_cancelled() {
         keep_repr_in_debug(handle, handle.as_any())?;
         handle.mark_cancelled(py);
-        class::track(handle);
+        tracking::track(handle);
     }
     Ok(none(py))
 }
@@ -266,7 +280,7 @@ pub fn cancel_thread_safe<'py>(handle: &Bound<'py, ThreadSafeHandle>) -> Object<
     if !handle.is_cancelled() {
         keep_repr_in_debug(handle, handle.as_any())?;
         handle.mark_cancelled(py);
-        class::track(handle);
+        tracking::track(handle);
     }
     Ok(none(py))
 }
@@ -289,7 +303,7 @@ pub fn cancel_timer<'py>(handle: &Bound<'py, TimerHandle>) -> Object<'py> {
     }
     keep_repr_in_debug(handle, handle.as_any())?;
     handle.mark_cancelled(py);
-    class::track(handle);
+    tracking::track(handle);
     Ok(none(py))
 }
 

@@ -195,7 +195,7 @@ fn handle_of_timeout<'py>(
     timeout: &Bound<'py, timeout::Timeout>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = slf.py();
-    let context = timeout::take_due(timeout);
+    let context = timeout::take_due(timeout)?;
     let cancelled = context.is_none();
     let callback = timeout.as_any().getattr(intern!(py, "_on_timeout"))?;
     let args = PyTuple::empty(py);

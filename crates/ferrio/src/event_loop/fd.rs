@@ -99,7 +99,7 @@ pub fn add<'py>(
         return inherited(slf)?.call_method1(add_method(direction), PyTuple::new(py, all)?);
     }
     let handle = call::make_handle(slf, callback, args, None)?;
-    ferrio_capi::class::track(&handle);
+    ferrio_capi::tracking::track(&handle);
     let handle = handle.into_any();
     let fd = descriptor(slf, file)?.ok_or_else(too_large)?;
     let first = native.interests.borrow_mut(py).events_of(fd.as_raw_fd()).is_none();

@@ -148,7 +148,7 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
     let outcome = match timeout {
         Timeout::Zero => poller.wait(&mut events, timeout),
         Timeout::For(_) | Timeout::Forever => {
-            handles::trim(py);
+            handles::resting::trim(py);
             native.wake.prepare_sleep();
             set(&native.asleep, true);
             // What was queued since the decision (a replaced `time()` lets other threads in) found the
@@ -269,7 +269,7 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
         }
         Item::Handle(handle) => {
             current::settle(slf)?;
-            run_handle(slf, &handle.into_bound(py))
+            run_and_rest(slf, handle.into_bound(py))
         }
         Item::Callback { callback, future, context } => {
             current::settle(slf)?;
@@ -290,7 +290,7 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
                 Err(error) => report_act(slf, error, act, &object, context),
             }
         }
-        Item::Due(timer) => run_timer(slf, &timer.into_bound(py)),
+        Item::Due(timer) => run_timer(slf, timer.into_bound(py)),
     }
 }
 
@@ -305,23 +305,31 @@ fn call_back<'py>(callback: &Bound<'py, PyAny>, future: &Bound<'py, PyAny>) -> P
 
 /// Runs what the heap held: a TimerHandle or a native sleep.
 #[inline]
-fn run_timer<'py>(slf: &Bound<'py, EventLoop>, timer: &Bound<'py, PyAny>) -> PyResult<()> {
-    if sleep::as_sleep(timer).is_some() {
-        return sleep::awaken(timer).or_else(|error| report(slf, error, timer, None));
+fn run_timer<'py>(slf: &Bound<'py, EventLoop>, timer: Bound<'py, PyAny>) -> PyResult<()> {
+    if sleep::as_sleep(&timer).is_some() {
+        return sleep::awaken(&timer).or_else(|error| report(slf, error, &timer, None));
     }
-    if let Some(timeout) = timeout::as_timeout(timer) {
+    if let Some(timeout) = timeout::as_timeout(&timer) {
         current::settle(slf)?;
-        let Some(context) = timeout::take_due(timeout) else { return Ok(()) };
+        let Some(context) = timeout::take_due(timeout)? else { return Ok(()) };
         let called = context::run_in(&context, || timeout::expire(timeout));
         return called
             .and_then(|result| result)
             .or_else(|error| report_timeout(slf, error, timeout, context));
     }
-    if let Some(handle) = handles::as_timer_handle(timer) {
+    if let Some(handle) = handles::as_timer_handle(&timer) {
         handle.leave_heap();
     }
     current::settle(slf)?;
-    run_handle(slf, timer)
+    run_and_rest(slf, timer)
+}
+
+/// Runs a handle that was queued; it rests afterwards.
+#[inline]
+fn run_and_rest<'py>(slf: &Bound<'py, EventLoop>, handle: Bound<'py, PyAny>) -> PyResult<()> {
+    let outcome = run_handle(slf, &handle);
+    handles::resting::rest(handle);
+    outcome
 }
 
 #[inline]
@@ -365,27 +373,25 @@ fn run_native_handle<'py, H: AnyHandle<'py>>(
         return Ok(());
     }
     handle.track_if_shared();
-    if let Some(args) = handle.args().get(py)
-        && let Some(future) = futures::as_exact(&args)
-    {
+    if let Some(future) = futures::held_in(handle.args(), py) {
         let outcome = future.as_future().set_result_unless_cancelled(names::none(py));
         return outcome.or_else(|error| report_handle(slf, error, object));
     }
-    let (Some(callback), Some(args), Some(context)) =
-        (handle.callback().get(py), handle.args().get(py), handle.context().get(py))
-    else {
-        return Ok(());
-    };
-    let context = handle.context_to_run_in(context)?;
-    let called = match args.cast::<PyTuple>() {
-        Ok(args) => context::run_in(&context, || capi_call::call_tuple(&callback, args)),
+    let Some(call) = handle.take_call(py) else { return Ok(()) };
+    let called = match call.args.cast::<PyTuple>() {
+        Ok(args) => {
+            handle.run_in_context(&call.context, || capi_call::call_tuple(&call.callback, args))
+        }
         Err(_) => {
-            let args = py.get_type::<PyTuple>().call1((&args,))?.cast_into::<PyTuple>()?;
-            context::run_in(&context, || capi_call::call_tuple(&callback, &args))
+            let args = py.get_type::<PyTuple>().call1((&call.args,))?.cast_into::<PyTuple>()?;
+            handle.run_in_context(&call.context, || capi_call::call_tuple(&call.callback, &args))
         }
     };
-    match called.and_then(|result| result) {
+    match called {
         Ok(_) => Ok(()),
-        Err(error) => report(slf, error, object, Some((&callback, &args))),
+        Err(error) => {
+            handle.put_back(&call);
+            report(slf, error, object, Some((&call.callback, &call.args)))
+        }
     }
 }

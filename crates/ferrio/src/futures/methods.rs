@@ -4,7 +4,7 @@ use std::ffi::c_int;
 
 use ferrio_capi::method::{Arguments, InitArguments, Members, Object};
 use ferrio_capi::signature::Signature;
-use ferrio_capi::{Class, NativeClass, State, Visit, context, handled};
+use ferrio_capi::{Class, NativeClass, Slot, State, Visit, context, handled};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyDict};
@@ -77,6 +77,14 @@ impl FutureClass for Future {
 #[inline]
 pub fn as_exact<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Future>> {
     FUTURE.cast_exact(object)
+}
+
+/// What `slot` holds, when it is exactly a native Future.
+#[inline]
+pub fn held_in<'py>(slot: &Slot, py: Python<'py>) -> Option<Bound<'py, Future>> {
+    FUTURE.state_in(slot)?;
+    // SAFETY: its class was just compared.
+    slot.get(py).map(|future| unsafe { future.cast_into_unchecked() })
 }
 
 /// `loop.create_future()`.

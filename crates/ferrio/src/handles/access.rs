@@ -1,7 +1,8 @@
 //! How the loop reads and writes the fields of its handles.
 
-use ferrio_capi::{Slot, StateOf, class};
+use ferrio_capi::{Slot, StateOf, context, tracking};
 use ferrio_core::timers::TimerKey;
+use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -11,7 +12,18 @@ use super::{
 };
 use crate::names::{boolean, none};
 
-/// What both classes share: the fields that the loop reads and writes.
+/// What a handle has the loop do.
+#[derive(Debug)]
+pub struct Call<'py> {
+    /// `_callback`.
+    pub callback: Bound<'py, PyAny>,
+    /// `_args`.
+    pub args: Bound<'py, PyAny>,
+    /// `_context`, or a snapshot.
+    pub context: Bound<'py, PyAny>,
+}
+
+/// What all classes share: the fields that the loop reads and writes.
 pub trait AnyHandle<'py> {
     /// The object's address.
     fn address(&self) -> *mut ffi::PyObject;
@@ -55,17 +67,81 @@ pub trait AnyHandle<'py> {
     /// Shows the handle to the collector when somebody beside the caller holds it.
     fn track_if_shared(&self);
 
-    /// The context for what `_context` holds; kept there when somebody may look at it afterwards.
+    /// Runs `body` in the context for what `_context` holds; kept there when somebody may look at it
+    /// afterwards.
     #[inline]
-    fn context_to_run_in(&self, held: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if !snapshot::is_snapshot(&held) {
-            return Ok(held);
-        }
-        let context = snapshot::context_of(held)?;
+    fn run_in_context<R>(
+        &self,
+        held: &Bound<'py, PyAny>,
+        body: impl FnOnce() -> PyResult<R>,
+    ) -> PyResult<R> {
+        let Some(snapshot) = snapshot::cast(held) else {
+            return context::run_in(held, body).and_then(|result| result);
+        };
+        let lent = snapshot::lend(snapshot)?;
         if self.is_shared() {
-            self.context().set(context.clone());
+            self.context().set(lent.clone());
         }
+        let outcome = context::run_in(&lent, body).and_then(|result| result);
+        if outcome.is_err() {
+            self.context().set(lent);
+        } else {
+            snapshot::take_back(snapshot, lent);
+        }
+        outcome
+    }
+
+    /// `_context` for who looks: the very context that the callback will run in.
+    fn show_context(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let context = match self.context().get(py) {
+            Some(held) => snapshot::context_of(held)?,
+            // The timer of a sleep has none before somebody looks.
+            None if self.args().is_set() => context::copy_current(py)?,
+            None => return Err(PyAttributeError::new_err("_context")),
+        };
+        self.context().set(context.clone());
         Ok(context)
+    }
+
+    /// What there is to call: taken out of a handle that nobody else holds, who could look at it.
+    #[inline]
+    fn take_call(&self, py: Python<'py>) -> Option<Call<'py>> {
+        let slots = [self.callback(), self.args(), self.context()];
+        let parts = match self.is_shared() {
+            true => slots.map(|slot| slot.get(py)),
+            false => slots.map(|slot| slot.take(py)),
+        };
+        let [Some(callback), Some(args), Some(context)] = parts else { return None };
+        Some(Call { callback, args, context })
+    }
+
+    /// Puts what was taken out back, for who is told of the handle now.
+    #[cold]
+    fn put_back(&self, call: &Call<'py>) {
+        let slots = [self.callback(), self.args(), self.context()];
+        for (slot, part) in slots.into_iter().zip([&call.callback, &call.args, &call.context]) {
+            if !slot.is_set() {
+                slot.set(part.clone());
+            }
+        }
+    }
+
+    /// Whether the fields that do not belong to the call are those of a new handle.
+    #[inline]
+    fn is_as_new(&self) -> bool {
+        // SAFETY: reads the addresses of singletons.
+        let (none, no) = unsafe { (ffi::Py_None(), ffi::Py_False()) };
+        slot_of(&CANCELLED, self.address()).as_ptr() == no
+            && self.kept_repr().as_ptr() == none
+            && self.source_traceback().as_ptr() == none
+    }
+
+    /// Forgets the call.
+    #[inline]
+    fn empty(&self, py: Python<'py>) {
+        for slot in [self.callback(), self.args(), self.context(), self.event_loop()] {
+            drop(slot.take(py));
+        }
     }
 
     /// Whether somebody beside the caller holds the handle.
@@ -86,12 +162,12 @@ impl<'py> AnyHandle<'py> for Bound<'py, Handle> {
 
     #[inline]
     fn track_if_shared(&self) {
-        class::track_if_shared(self);
+        tracking::track_if_shared(self);
     }
 
     #[inline]
     fn is_shared(&self) -> bool {
-        class::is_shared(self)
+        tracking::is_shared(self)
     }
 }
 
@@ -102,12 +178,12 @@ impl<'py> AnyHandle<'py> for Bound<'py, TimerHandle> {
 
     #[inline]
     fn track_if_shared(&self) {
-        class::track_if_shared(self);
+        tracking::track_if_shared(self);
     }
 
     #[inline]
     fn is_shared(&self) -> bool {
-        class::is_shared(self)
+        tracking::is_shared(self)
     }
 }
 

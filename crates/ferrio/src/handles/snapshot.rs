@@ -1,15 +1,18 @@
 //! What handles hold in the place of a copy of the caller's context, while nobody looks and the
 //! variables stay the same: one snapshot for all of them. A handle that runs enters a copy of it, so
-//! what its callback sets is its own.
+//! what its callback sets is its own. A copy that nobody else has come to hold, and whose variables
+//! are what they were, cannot be told from a new one: the next handle gets it.
 //!
-//! A burst of calls makes no object for each that lives until the loop has come to it: the collector
-//! would walk over all of them.
+//! So a call makes no context, and a burst of calls none that lives until the loop has come to it: the
+//! collector would walk over all of them.
 
 use std::cell::Cell;
 use std::ffi::c_int;
 
 use ferrio_capi::method::Members;
-use ferrio_capi::{Class, GilCell, NativeClass, Ref, Slot, State, StateOf, Visit, context};
+use ferrio_capi::{
+    Class, GilCell, NativeClass, Ref, Slot, State, StateOf, Visit, context, tracking,
+};
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi};
@@ -26,16 +29,20 @@ pub struct SnapshotState {
     context: Slot,
     /// What `context::variables` gives for it.
     variables: Cell<usize>,
+    /// A copy that a handle has run in, for the next one.
+    spare: Slot,
 }
 
-// SAFETY: an empty slot and a zero.
+// SAFETY: empty slots and a zero.
 unsafe impl State for SnapshotState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
-        visit.slot(&self.context)
+        visit.slot(&self.context)?;
+        visit.slot(&self.spare)
     }
 
     fn clear(&self, py: Python<'_>) {
         drop(self.context.take(py));
+        drop(self.spare.take(py));
     }
 }
 
@@ -59,19 +66,25 @@ impl NativeClass for Snapshot {
 
 /// The snapshot of the current context: the last one, when the variables are still the same. A copy of
 /// the context where that cannot be told.
+#[inline]
 pub fn of_current<'py>(
     py: Python<'py>,
     last: &GilCell<Option<Ref>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let copy = context::copy_current(py)?;
-    let Some(variables) = context::variables(&copy) else { return Ok(copy) };
     let known = last.borrow_mut(py).as_ref().map(|known| known.bind(py));
     if let Some(known) = known
-        && let Some(snapshot) = SNAPSHOT.cast_exact(&known)
-        && snapshot.state().variables.get() == variables
+        && let Some(snapshot) = cast(&known)
+        && context::current_variables(py) == Some(snapshot.state().variables.get())
     {
         return Ok(known);
     }
+    replace(py, last)
+}
+
+/// Makes the snapshot of the current context, where there may be one already.
+fn replace<'py>(py: Python<'py>, last: &GilCell<Option<Ref>>) -> PyResult<Bound<'py, PyAny>> {
+    let copy = context::copy_current(py)?;
+    let Some(variables) = context::variables(&copy) else { return Ok(copy) };
     let snapshot = SNAPSHOT.alloc(py)?;
     snapshot.state().variables.set(variables);
     snapshot.state().context.set(copy);
@@ -80,16 +93,35 @@ pub fn of_current<'py>(
     Ok(snapshot.into_any())
 }
 
-/// Whether a handle holds a snapshot.
+/// What a handle holds, when it is a snapshot.
 #[inline]
-pub fn is_snapshot(held: &Bound<'_, PyAny>) -> bool {
-    SNAPSHOT.cast_exact(held).is_some()
+pub fn cast<'a, 'py>(held: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Snapshot>> {
+    SNAPSHOT.cast_exact(held)
+}
+
+/// A copy of the context for one callback; afterwards [`take_back`] gets it.
+#[inline]
+pub fn lend<'py>(snapshot: &Bound<'py, Snapshot>) -> PyResult<Bound<'py, PyAny>> {
+    let state = snapshot.state();
+    match state.spare.take(snapshot.py()) {
+        Some(spare) => Ok(spare),
+        None => context::copy(&state.context.get_or_none(snapshot.py())),
+    }
+}
+
+/// Keeps a copy for the next callback, unless somebody holds it or its variables were changed.
+#[inline]
+pub fn take_back<'py>(snapshot: &Bound<'py, Snapshot>, lent: Bound<'py, PyAny>) {
+    let state = snapshot.state();
+    if !tracking::is_shared(&lent) && context::variables(&lent) == Some(state.variables.get()) {
+        state.spare.set(lent);
+    }
 }
 
 /// The context to run in for what a handle holds: a copy, when that is a snapshot.
 #[inline]
 pub fn context_of<'py>(held: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    match SNAPSHOT.cast_exact(&held) {
+    match cast(&held) {
         None => Ok(held),
         Some(snapshot) => context::copy(&snapshot.state().context.get_or_none(held.py())),
     }
@@ -98,6 +130,7 @@ pub fn context_of<'py>(held: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
     context::locate_variables(py)?;
+    context::locate_current(py)?;
     let members = Members::default().doc(c"The variables of a context.");
     SNAPSHOT.create(py, c"ferrio._Snapshot", &py.get_type::<PyAny>(), members.into_slots())
 }

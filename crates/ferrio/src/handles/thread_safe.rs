@@ -12,12 +12,12 @@ use std::ffi::c_int;
 
 use ferrio_capi::method::{Members, Object};
 use ferrio_capi::slots::Member;
-use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, class, runtime};
+use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, runtime, tracking};
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi, intern};
 
-use super::{AnyHandle, Handle, KEPT_WHEN_IDLE, MOST_KEPT, Parts};
+use super::{AnyHandle, Handle, KEPT, Parts, resting};
 use crate::names::{self, boolean, none};
 
 static LOCK: Member = Member::new(c"_lock");
@@ -60,7 +60,7 @@ impl DerefToPyAny for ThreadSafeHandle {}
 impl NativeClass for ThreadSafeHandle {
     type State = ThreadSafeHandleState;
     const TRACKED: bool = false;
-    const KEPT: usize = MOST_KEPT;
+    const KEPT: usize = KEPT;
 
     fn class() -> &'static Class<Self> {
         &THREAD_SAFE_HANDLE
@@ -84,11 +84,11 @@ impl<'py> AnyHandle<'py> for Bound<'py, ThreadSafeHandle> {
 
     #[inline]
     fn track_if_shared(&self) {
-        class::track_if_shared(self);
+        tracking::track_if_shared(self);
     }
 
     fn is_shared(&self) -> bool {
-        class::is_shared(self)
+        tracking::is_shared(self)
     }
 }
 
@@ -102,8 +102,11 @@ pub fn new_handle<'py>(
     py: Python<'py>,
     parts: Parts<'_, 'py>,
 ) -> PyResult<Bound<'py, ThreadSafeHandle>> {
-    let handle = THREAD_SAFE_HANDLE.alloc(py)?;
-    super::fill(py, &handle, parts)?;
+    let handle = match resting::thread_safe(py) {
+        Some(handle) => handle,
+        None => super::with_constants(THREAD_SAFE_HANDLE.alloc(py)?),
+    };
+    super::fill(&handle, parts)?;
     Ok(handle)
 }
 
@@ -113,9 +116,10 @@ pub fn cast<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Thr
     THREAD_SAFE_HANDLE.cast_exact(object)
 }
 
-/// Lets go of handles that a burst left behind.
-pub fn trim(py: Python<'_>) {
-    THREAD_SAFE_HANDLE.trim(py, KEPT_WHEN_IDLE);
+/// Whether a handle that is done has the native fields of a new one.
+pub fn is_as_new(this: &Bound<'_, ThreadSafeHandle>) -> bool {
+    let state = this.state();
+    state.caller.get() == 0 && !state.returned.is_set() && !lock_of(this.as_ptr()).is_set()
 }
 
 /// Calls `run` as the callback of the handle; who waits for its end goes on then.
@@ -167,6 +171,18 @@ fn cancelled<'py>(this: &Bound<'py, ThreadSafeHandle>) -> Object<'py> {
     Ok(boolean(this.py(), this.is_cancelled()))
 }
 
+fn get_context<'py>(this: &Bound<'py, ThreadSafeHandle>) -> Object<'py> {
+    this.show_context(this.py())
+}
+
+fn set_context<'py>(
+    this: &Bound<'py, ThreadSafeHandle>,
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    AnyHandle::context(this).replace(this.py(), value.cloned());
+    Ok(())
+}
+
 /// `_run()`, when somebody else than the loop calls it. CPython: _ThreadSafeHandle._run
 fn run<'py>(this: &Bound<'py, ThreadSafeHandle>) -> Object<'py> {
     let py = this.py();
@@ -197,6 +213,7 @@ where
             cancelled,
             c"Return True if the callback was cancelled.",
         )
+        .get_set::<ThreadSafeHandle, _, _>(c"_context", get_context, set_context)
         .noargs::<ThreadSafeHandle, _>(c"_run", run, c"Call the callback unless it was cancelled.")
         .doc(c"Object returned by call_soon_threadsafe.");
     THREAD_SAFE_HANDLE.create(py, c"ferrio._ThreadSafeHandle", base, members.into_slots())

@@ -1,0 +1,42 @@
+//! How another thread that has queued something makes the loop look at it. Relies on the GIL, which
+//! orders what the threads do, and on the wake flag, which they share without it (`core::wake`).
+
+use ferrio_capi::runtime;
+use ferrio_core::wake::Wake;
+use pyo3::prelude::*;
+
+use super::{EventLoop, get};
+use crate::errors;
+
+/// How many callbacks a thread may be ahead of the loop before it lets the loop in: as many handles
+/// as stay in a processor's second-level cache.
+const MOST_AHEAD: usize = 1024;
+
+impl EventLoop {
+    /// Wakes the loop when it sleeps in the poll.
+    ///
+    /// # Errors
+    /// OSError from the eventfd.
+    pub fn interrupt_sleep(&self, py: Python<'_>) -> PyResult<()> {
+        // The GIL orders this after the loop thread's own store: it is set before that thread gives
+        // the GIL up to sleep, and cleared when it has it back.
+        if !get(&self.asleep) || self.wake.request() == Wake::AlreadyAwake {
+            return Ok(());
+        }
+        let Some(poller) = self.poller.borrow_mut(py).clone() else { return Ok(()) };
+        poller.wake().map_err(|error| errors::os_error(py, &error))
+    }
+
+    /// Lets the loop have the GIL when another thread has got so far ahead of it that what is queued
+    /// would leave the processor's cache before the loop comes to it. Stock gives it up in each call, to
+    /// write to its self-pipe.
+    #[inline]
+    pub fn give_way(&self, py: Python<'_>) {
+        let queued = self.ready.borrow_mut(py).len();
+        if queued % MOST_AHEAD == MOST_AHEAD - 1
+            && self.running_thread() != Some(runtime::thread_ident())
+        {
+            runtime::yield_gil(py);
+        }
+    }
+}
