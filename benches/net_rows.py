@@ -59,7 +59,8 @@ class NetRow(Case):
     at: str
     """Where the server listens; `unix:` and `file:` are completed by the runner."""
     load: tuple[str, ...]
-    """Arguments of `bench-net load`; of net_server.py for a program or a client."""
+    """Arguments of `bench-net load`; of net_server.py for a program or a client. With `--tls` the
+    server has a certificate, and loops with aiofastnet take part."""
     bare: tuple[str, ...]
     """Arguments of the bare counterpart: of `serve`, `spawn`, or `load` for a client."""
     bare_limit: float | None
@@ -139,7 +140,7 @@ def bound_address(at: Address, running: asyncio.AbstractServer) -> Address:
 
 def all_net_rows() -> dict[str, NetRow]:
     """Every row by its name, in the order of the tables."""
-    topics = ("streams", "clients", "datagrams", "files", "children")
+    topics = ("streams", "tls", "clients", "datagrams", "files", "children")
     for topic in topics:
         importlib.import_module(f"bench_net_{topic}")
     return _rows

@@ -27,8 +27,8 @@ class StartingTLS(asyncio.SelectorEventLoop):
         *,
         server_side: bool = False,
         server_hostname: str | None = None,
-        ssl_handshake_timeout: float | None = None,
-        ssl_shutdown_timeout: float | None = None,
+        ssl_handshake_timeout: Any = None,
+        ssl_shutdown_timeout: Any = None,
     ) -> Any:
         """Upgrade a transport to TLS; the new one is for `protocol` to use at once.
 

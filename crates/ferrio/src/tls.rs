@@ -24,7 +24,6 @@ use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
 pub use engine::{locate, path, set_engine};
-pub use making::{Parts, new};
 pub use protocol::SSLProtocol;
 
 use crate::transports::stream::direct::{self, TlsReceiver};

@@ -14,7 +14,7 @@ const WORD: usize = size_of::<usize>();
 
 /// The words from `address` on, when all of them can be read.
 pub(super) fn words_at(address: usize, count: usize) -> Option<Vec<usize>> {
-    if address == 0 || address % WORD != 0 || !is_readable(address, count * WORD) {
+    if address == 0 || !address.is_multiple_of(WORD) || !is_readable(address, count * WORD) {
         return None;
     }
     let start = std::ptr::with_exposed_provenance::<usize>(address);

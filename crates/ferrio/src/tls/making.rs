@@ -1,33 +1,17 @@
 //! `SSLProtocol.__init__`, and the change of application protocols.
 
-use ferrio_capi::StateOf;
 use ferrio_capi::method::InitArguments;
 use ferrio_capi::signature::Signature;
-use ferrio_core::tls::Told;
+use ferrio_capi::{State, StateOf};
+use ferrio_core::tls::{Phase, Told};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::protocol::{SSL_PROTOCOL, SSLProtocol};
+use super::protocol::SSLProtocol;
 use super::{engine, flow, transport};
 use crate::names;
-
-/// What a protocol is made of.
-#[derive(Debug)]
-pub struct Parts<'py> {
-    pub event_loop: Bound<'py, PyAny>,
-    pub app_protocol: Bound<'py, PyAny>,
-    /// None, or anything false, for the default context of a client.
-    pub context: Bound<'py, PyAny>,
-    pub waiter: Option<Bound<'py, PyAny>>,
-    pub server_side: bool,
-    pub server_hostname: Option<Bound<'py, PyAny>>,
-    /// False for an application that has its connection already.
-    pub call_connection_made: bool,
-    pub handshake_timeout: Option<Bound<'py, PyAny>>,
-    pub shutdown_timeout: Option<Bound<'py, PyAny>>,
-}
 
 static INIT: Signature<9> = Signature {
     format: c"OOOO|OOOOO:SSLProtocol",
@@ -55,65 +39,62 @@ pub fn init<'py>(
     let [event_loop, app, context, waiter, server_side, hostname, call_made, handshake, shutdown] =
         INIT.parse_init(&arguments)?;
     let given = |object: Option<Bound<'py, PyAny>>| object.filter(|object| !object.is_none());
+    let needed = |object: Option<Bound<'py, PyAny>>| object.unwrap_or_else(|| names::none(py));
     let truth = |object: Option<Bound<'py, PyAny>>, default| match object {
         Some(object) => object.is_truthy(),
         None => Ok(default),
     };
-    let needed = |object: Option<Bound<'py, PyAny>>| object.unwrap_or_else(|| names::none(py));
-    let parts = Parts {
-        event_loop: needed(event_loop),
-        app_protocol: needed(app),
-        context: needed(context),
-        waiter: given(waiter),
-        server_side: truth(server_side, false)?,
-        server_hostname: given(hostname),
-        call_connection_made: truth(call_made, true)?,
-        handshake_timeout: given(handshake),
-        shutdown_timeout: given(shutdown),
-    };
-    begin(this, parts)
-}
-
-/// A protocol.
-///
-/// # Errors
-/// ValueError for a timeout that is not positive; what the context raises.
-pub fn new(parts: Parts<'_>) -> PyResult<Bound<'_, SSLProtocol>> {
-    let this = SSL_PROTOCOL.alloc(parts.event_loop.py())?;
-    begin(&this, parts)?;
-    Ok(this)
-}
-
-fn begin<'py>(this: &Bound<'py, SSLProtocol>, parts: Parts<'py>) -> PyResult<()> {
-    let py = this.py();
-    let state = this.state();
     if names::asyncio_module(py, "sslproto")?.getattr(intern!(py, "ssl"))?.is_none() {
         return Err(PyRuntimeError::new_err("stdlib ssl module not available"));
     }
-    let handshake = timeout(py, parts.handshake_timeout, "ssl_handshake_timeout")?;
-    let shutdown = timeout(py, parts.shutdown_timeout, "ssl_shutdown_timeout")?;
-    let hostname = parts.server_hostname.unwrap_or_else(|| names::none(py));
-    let context = match parts.context.is_truthy()? {
-        true => parts.context,
+    let state = this.state();
+    state.clear(py);
+    state.machine.put(Phase::Unwrapped);
+    state.conn_lost.set(0);
+    state.backlog_size.set(0);
+    for flag in [
+        &state.transport_created,
+        &state.transport_full,
+        &state.app_reading_paused,
+        &state.eof_received,
+    ] {
+        flag.set(false);
+    }
+    state.handshake_timeout.set(timeout(py, given(handshake), "ssl_handshake_timeout")?);
+    state.shutdown_timeout.set(timeout(py, given(shutdown), "ssl_shutdown_timeout")?);
+    state.server_side.set(truth(server_side, false)?);
+    set_context(this, needed(context), needed(hostname))?;
+    state.waiter.replace(py, given(waiter));
+    state.event_loop.set(needed(event_loop));
+    set_app_protocol(this, &needed(app))?;
+    let call_made = truth(call_made, true)?;
+    state.machine.set_told(if call_made { Told::Nothing } else { Told::Made });
+    make_object(this)?;
+    flow::set_default_limits(this);
+    transport::get(this).map(drop)
+}
+
+/// The user's context, or the default one of a client, and whom the certificate is to name.
+fn set_context<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    context: Bound<'py, PyAny>,
+    hostname: Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = this.py();
+    let state = this.state();
+    let server_side = state.server_side.get();
+    let context = match context.is_truthy()? {
+        true => context,
         false => names::asyncio_module(py, "sslproto")?
-            .call_method1("_create_transport_context", (parts.server_side, &hostname))?,
+            .call_method1("_create_transport_context", (server_side, &hostname))?,
     };
-    state.handshake_timeout.set(handshake);
-    state.shutdown_timeout.set(shutdown);
-    state.server_side.set(parts.server_side);
-    let names_host = !parts.server_side && hostname.is_truthy()?;
+    let names_host = !server_side && hostname.is_truthy()?;
     state.server_hostname.replace(py, names_host.then_some(hostname));
     let extra = PyDict::new(py);
     extra.set_item(intern!(py, "sslcontext"), &context)?;
     state.extra.set(extra);
     state.context.set(context);
-    state.waiter.replace(py, parts.waiter);
-    state.event_loop.set(parts.event_loop);
-    set_app_protocol(this, &parts.app_protocol)?;
-    state.machine.set_told(if parts.call_connection_made { Told::Nothing } else { Told::Made });
-    make_object(this)?;
-    flow::set_default_limits(this);
-    transport::get(this).map(drop)
+    Ok(())
 }
 
 /// The SSLObject, by the user's context.

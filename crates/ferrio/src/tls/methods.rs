@@ -1,5 +1,7 @@
 //! The Python face of the protocol, and the making of its type.
 
+use std::ffi::CStr;
+
 use ferrio_capi::StateOf;
 use ferrio_capi::method::{Arguments, Members, Object};
 use ferrio_capi::signature::Signature;
@@ -285,7 +287,7 @@ fn of_a_protocol(members: Members) -> Members {
         .noargs::<P, _>(c"resume_writing", resume_writing, c"Send ciphertext again.")
 }
 
-fn of_the_ends(members: Members, doc: &'static std::ffi::CStr) -> Members {
+fn of_the_ends(members: Members, doc: &'static CStr) -> Members {
     type P = SSLProtocol;
     members
         .one::<P, _>(c"_set_state", set_state, doc)
@@ -306,7 +308,7 @@ fn of_the_ends(members: Members, doc: &'static std::ffi::CStr) -> Members {
         .keywords::<P, _>(c"_get_extra_info", get_extra_info, doc)
 }
 
-fn of_the_data(members: Members, doc: &'static std::ffi::CStr) -> Members {
+fn of_the_data(members: Members, doc: &'static CStr) -> Members {
     type P = SSLProtocol;
     members
         .one::<P, _>(c"_write_appdata", write_appdata, doc)

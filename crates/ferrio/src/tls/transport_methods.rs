@@ -1,8 +1,8 @@
 //! The Python face of the application's transport.
 
+use ferrio_capi::StateOf;
 use ferrio_capi::method::{Arguments, InitArguments, Members, Object};
 use ferrio_capi::signature::Signature;
-use ferrio_capi::{NativeClass, StateOf};
 use ferrio_core::tls::Marks;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
@@ -39,7 +39,8 @@ fn get_extra_info<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Ob
     methods::get_extra_info(&protocol, arguments)
 }
 
-fn set_protocol<'py>(this: This<'_, 'py>, protocol: &Bound<'py, PyAny>) -> Object<'py> {
+fn set_protocol<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    let protocol = arguments.named("set_protocol", "protocol")?;
     making::set_app_protocol(&protocol_of(this, "_set_app_protocol")?, protocol)?;
     Ok(none(this.py()))
 }
@@ -151,7 +152,8 @@ fn protocol_paused<'py>(this: This<'_, 'py>) -> Object<'py> {
     Ok(boolean(this.py(), paused))
 }
 
-fn write<'py>(this: This<'_, 'py>, data: &Bound<'py, PyAny>) -> Object<'py> {
+fn write<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    let data = arguments.named("write", "data")?;
     let known = data.is_instance_of::<PyBytes>()
         || data.is_instance_of::<PyByteArray>()
         || data.is_instance_of::<PyMemoryView>();
@@ -166,7 +168,8 @@ fn write<'py>(this: This<'_, 'py>, data: &Bound<'py, PyAny>) -> Object<'py> {
     Ok(none(this.py()))
 }
 
-fn writelines<'py>(this: This<'_, 'py>, lines: &Bound<'py, PyAny>) -> Object<'py> {
+fn writelines<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    let lines = arguments.named("writelines", "list_of_data")?;
     writing::write_all(&protocol_of(this, "_write_appdata")?, lines)?;
     Ok(none(this.py()))
 }
@@ -241,8 +244,8 @@ fn reading_members(members: Members) -> Members {
 fn writing_members(members: Members) -> Members {
     type T = SSLProtocolTransport;
     members
-        .one::<T, _>(c"write", write, c"Write some data; never blocks.")
-        .one::<T, _>(c"writelines", writelines, c"Write an iterable of bytes-like objects.")
+        .keywords::<T, _>(c"write", write, c"Write some data; never blocks.")
+        .keywords::<T, _>(c"writelines", writelines, c"Write an iterable of bytes-like objects.")
         .noargs::<T, _>(c"write_eof", write_eof, c"Raise NotImplementedError.")
         .noargs::<T, _>(c"can_write_eof", can_write_eof, c"Return False.")
         .keywords::<T, _>(
@@ -271,7 +274,7 @@ fn other_members(members: Members) -> Members {
         .one::<T, _>(c"_force_close", force_close, c"Close the transport at once.")
         .noargs::<T, _>(c"is_closing", is_closing, c"Return True if it is closing or closed.")
         .noargs::<T, _>(c"get_protocol", get_protocol, c"Return the current protocol.")
-        .one::<T, _>(c"set_protocol", set_protocol, c"Set a new protocol.")
+        .keywords::<T, _>(c"set_protocol", set_protocol, c"Set a new protocol.")
         .keywords::<T, _>(
             c"get_extra_info",
             get_extra_info,
@@ -294,7 +297,6 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
     TRANSPORT.create(py, name, base, members.into_slots())?;
     TRANSPORT.stand_for(py, name, names::SSL_PROTOCOL_TRANSPORT.class(py)?)?;
     let class = SSLProtocolTransport::type_object(py);
-    debug_assert!(SSLProtocolTransport::OPEN);
     class.setattr("_start_tls_compatible", true)?;
     class.setattr("_sendfile_compatible", names::SENDFILE_MODE.get(py)?.getattr("FALLBACK")?)
 }

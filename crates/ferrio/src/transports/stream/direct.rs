@@ -91,13 +91,16 @@ pub fn set_receive(receive: Receive) {
     RECEIVE.get_or_init(|| receive);
 }
 
+/// Gives the protocol so many bytes at the beginning of memory, which comes back.
+pub type TakeCiphertext = fn(&Bound<'_, PyAny>, Vec<u8>, usize) -> (Vec<u8>, PyResult<()>);
+
 /// What a transport asks of a TLS protocol of ours.
 #[derive(Debug)]
 pub struct TlsReceiver {
     /// Whether a protocol is one that no Python code has changed.
     pub serves: fn(&Bound<'_, PyAny>) -> bool,
-    /// Takes ciphertext: so many bytes at the beginning of memory that it gives back.
-    pub receive: fn(&Bound<'_, PyAny>, Vec<u8>, usize) -> (Vec<u8>, PyResult<()>),
+    /// Takes ciphertext.
+    pub receive: TakeCiphertext,
 }
 
 static TLS_RECEIVER: OnceLock<TlsReceiver> = OnceLock::new();
