@@ -15,18 +15,21 @@ class Peer:
         self.tls = context.wrap_bio(self.incoming, self.outgoing, **options)
 
     def flush(self):
-        """Send what waits."""
+        """Send what waits, as far as somebody is there to take it."""
         if data := self.outgoing.read():
-            self.sock.sendall(data)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.sock.sendall(data)
 
     def take(self):
         """Take what has come; False at the end of the stream."""
-        with contextlib.suppress(BlockingIOError):
+        try:
             data = self.sock.recv(1 << 20)
-            if not data:
-                return False
-            self.incoming.write(data)
-        return True
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
+        self.incoming.write(data)
+        return bool(data)
 
     async def handshake(self, trace):
         """Do the handshake, a turn for each flight."""
@@ -61,6 +64,8 @@ class Peer:
                 if not self.take():
                     break
                 await trace.turns(1)
+            except ssl.SSLError:
+                break
             else:
                 if not data:
                     break

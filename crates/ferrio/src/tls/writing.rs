@@ -113,7 +113,11 @@ pub fn write_backlog(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
     while let Some(data) = state.backlog.get(py, 0)? {
-        let len = data.len()?;
+        let len = match data.len() {
+            Ok(len) => len,
+            // The SSLObject has the words for what is no data.
+            Err(error) => return write_object(this, &data).and(Err(error)),
+        };
         let done = match reading::straight(this) {
             Some((direct, socket)) if len > 0 => encrypt(this, &direct, &socket, &data)?,
             _ => match write_object(this, &data)? {
