@@ -87,7 +87,10 @@ def parse_options() -> argparse.Namespace:
         parser.error("--write-readme needs every default row and every loop")
     if options.check:
         options.rounds, options.seconds, options.warm_up = 1, CHECK_SECONDS, CHECK_SECONDS
-    options.loops = available_loops(options.loops)
+    asked = options.loops
+    if not asked and options.rows and all(row.startswith("tls_") for row in options.rows):
+        asked = [*LOOP_NAMES, *PATCHED_LOOP_NAMES]
+    options.loops = available_loops(asked)
     return options
 
 
