@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 
 import pytest
@@ -485,3 +486,56 @@ def test_a_timeout_must_be_positive(same_trace, server_side, name, seconds):
         await trace.turns(3)
 
     same_trace(scenario)
+
+
+def test_start_tls_with_bytes_in_the_reader(same_trace, server_side, client_side):
+    """Since gh-142352 they are the beginning of the handshake; before, nobody looks at them."""
+
+    async def scenario(trace):
+        near, far = socket.socketpair()
+        far.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=near)
+        peer = Peer(far, client_side, server_hostname="localhost")
+        with pytest.raises(ssl.SSLWantReadError):
+            peer.tls.do_handshake()
+        far.sendall(b"go\n" + peer.outgoing.read())
+        trace.note(await reader.readline())
+        starting = asyncio.ensure_future(
+            trace.loop.start_tls(
+                writer.transport,
+                writer._protocol,
+                server_side,
+                server_side=True,
+                ssl_handshake_timeout=0.05,
+            )
+        )
+        await trace.turns(6)
+        peer.take()
+        trace.note(len(peer.incoming.read()) > 0, len(reader._buffer) > 0)
+        (outcome,) = await asyncio.gather(starting, return_exceptions=True)
+        trace.note(outcome if isinstance(outcome, Exception) else "started")
+        far.close()
+        writer.close()
+        await trace.turns(5)
+
+    same_trace(scenario, turns=False)
+
+
+def test_ciphertext_that_came_before_tls_began(same_trace, server_side, client_side):
+    async def scenario(trace):
+        transport, far = await trace.connect(trace.protocol("plain"))
+        transport.pause_reading()
+        peer = Peer(far, client_side, server_hostname="localhost")
+        shaking = asyncio.ensure_future(peer.handshake(trace))
+        await trace.turns(3)
+        protocol = trace.protocol("app")
+        secure = await trace.loop.start_tls(transport, protocol, server_side, server_side=True)
+        await shaking
+        peer.write(b"secret")
+        await trace.turns(3)
+        secure.close()
+        await settle(trace, peer)
+
+    trace = same_trace(scenario, turns=False)
+    assert ["app", "data_received", b"secret"] in trace
+    assert not events(trace, "plain")[1:]
