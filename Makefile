@@ -36,6 +36,9 @@ bin := $(venv)/bin
 target := target/py$(minor)
 programs := ../shared/programs
 reference := tests/programs/test_reference_programs.py
+# The load generator of bench-net speaks TLS; nothing else links OpenSSL.
+bench_net := $(if $(shell pkg-config --exists openssl 2>/dev/null && echo found),--package ferrio-bench-net)
+openssl_missing := the headers of OpenSSL and pkg-config (Debian: libssl-dev, pkg-config)
 extension := python/ferrio/_ferrio$(word 3,$(found))
 rust := Cargo.toml Cargo.lock $(shell find crates -path crates/bench-net -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print)
 cargo := CARGO_TARGET_DIR=$(target) PYO3_PYTHON=$(abspath $(bin)/python) cargo
@@ -69,7 +72,8 @@ endif
 test: test-core test-python test-uvloop test-programs ## run every test; PY=python3.13 chooses the interpreter
 
 test-core: ## run the tests of crates/core and crates/bench-net; loom's interleavings
-	CARGO_TARGET_DIR=target/core cargo test --locked --package ferrio-core --package ferrio-bench-net
+	CARGO_TARGET_DIR=target/core cargo test --locked --package ferrio-core $(bench_net)
+	@$(if $(bench_net),,echo 'Not tested: crates/bench-net, which needs $(openssl_missing)')
 	CARGO_TARGET_DIR=target/loom RUSTFLAGS='--cfg loom' \
 		cargo test --locked --package ferrio-core --test 'loom_*'
 
@@ -118,6 +122,7 @@ bench: build $(venv)/.group-bench ## measure all loops, one table; ROWS=sleep0_o
 	$(bin)/python benches/run.py $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 
 bench-net: build $(venv)/.group-bench ## measure servers under load, beside a bare one; ROWS=churn_streams narrows
+	@$(if $(bench_net),,echo 'The load generator needs $(openssl_missing)'; exit 1)
 	CARGO_TARGET_DIR=target/bench cargo build --release --locked --package ferrio-bench-net
 	$(bin)/python benches/run_net.py $(if $(ROWS),--rows '$(ROWS)') $(ARGS)
 

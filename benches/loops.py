@@ -11,16 +11,31 @@ from collections.abc import Callable
 STOCK = "asyncio"
 FERRIO = "ferrio"
 LOOP_NAMES = (STOCK, "uvloop", "rloop", FERRIO)
+AIOFASTNET = "aiofastnet"
+PATCHED_LOOP_NAMES = (f"{STOCK}+{AIOFASTNET}", f"uvloop+{AIOFASTNET}")
+"""Loops whose networking aiofastnet replaces; only rows of TLS have them."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def loop_factory(name: str) -> LoopFactory:
     """What `asyncio.Runner(loop_factory=...)` takes for this loop; ImportError if it is missing."""
+    if name in PATCHED_LOOP_NAMES:
+        return _patched(loop_factory(name.partition("+")[0]))
     if name == STOCK:
         return asyncio.SelectorEventLoop
     factory: LoopFactory = importlib.import_module(name).new_event_loop
     return factory
+
+
+def _patched(factory: LoopFactory) -> LoopFactory:
+    patch = importlib.import_module(AIOFASTNET).patch_loop
+
+    def patched() -> asyncio.AbstractEventLoop:
+        loop: asyncio.AbstractEventLoop = patch(factory())
+        return loop
+
+    return patched
 
 
 def prepare(name: str) -> None:
@@ -31,6 +46,8 @@ def prepare(name: str) -> None:
 
 def loop_version(name: str) -> str:
     """The installed release; a Ferrio run from its source tree has no metadata and says so."""
+    if name in PATCHED_LOOP_NAMES:
+        return importlib.metadata.version(AIOFASTNET)
     if name == STOCK:
         return f"CPython {platform.python_version()}"
     try:

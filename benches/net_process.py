@@ -63,6 +63,14 @@ class Bench:
     def served_file(self) -> Path:
         return self.folder / "served"
 
+    @property
+    def certificate(self) -> Path:
+        """Certificate and key in one file, made when they are needed first."""
+        path = self.folder / "certificate"
+        if not path.exists():
+            make_certificate(path)
+        return path
+
     def measure(self, row: NetRow, loop: str) -> dict[str, Any]:
         """What the load generator, the program or the client printed. Runs at once take turns."""
         with LOCK.open("w") as lock:
@@ -141,12 +149,14 @@ class Bench:
         return process
 
     def _server_command(self, row: NetRow, loop: str) -> list[Any]:
-        pinned = ["--core", self.server_core]
+        pinned: list[Any] = ["--core", self.server_core]
         at = row.at
         if at == "unix:":
             socket = self.folder / "socket"
             socket.unlink(missing_ok=True)
             at = f"unix:{socket}"
+        if "--tls" in row.load:
+            pinned += ["--certificate", self.certificate]
         if loop == BARE:
             return [self.binary, "serve", "--at", at, *self._completed(row.bare), *pinned]
         command = self._net_server(loop, row.server, "--at", at, *pinned)
@@ -177,6 +187,16 @@ def bench(kind: type[Kind], binary: Path, **places: Any) -> Iterator[Kind]:
         made = kind(binary=binary, folder=Path(name), **places)
         made.served_file.write_bytes(bytes(index * index % 251 for index in range(FILE_SIZE)))
         yield made
+
+
+def make_certificate(path: Path) -> None:
+    """A certificate of the kind that most web servers have, signed by itself, and its key."""
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    key = path.with_suffix(".key")
+    command = ["openssl", "req", "-x509", *curve, "-subj", "/CN=localhost", "-days", "2"]
+    subprocess.run([*command, "-keyout", key, "-out", path], check=True, stderr=subprocess.DEVNULL)
+    with path.open("a") as file:
+        file.write(key.read_text())
 
 
 def _last_line(text: str, status: int) -> str:

@@ -19,7 +19,7 @@ BACKLOG = 4096
 READ_SIZE = 64 * 1024
 """What programs ask for that read until something comes: the limit of asyncio's StreamReader."""
 
-NET_TOPICS = ("net_streams", "net_clients", "net_datagrams", "net_files", "net_children")
+NET_TOPICS = ("net_streams", "net_tls", "net_clients", "net_datagrams", "net_files", "net_children")
 HTTP_TOPICS = ("http_servers", "http_clients")
 
 KIB = 1024
@@ -62,7 +62,8 @@ class NetRow(Case):
     at: str
     """Where the server listens; `unix:` and `file:` are completed by the runner."""
     load: tuple[str, ...]
-    """Arguments of `bench-net load`; of net_server.py for a program or a client."""
+    """Arguments of `bench-net load`; of net_server.py for a program or a client. With `--tls` the
+    server has a certificate, and loops with aiofastnet take part."""
     bare: tuple[str, ...]
     """Arguments of the bare counterpart: of `serve`, `spawn`, or `load` for a client."""
     bare_limit: float | None

@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 import bench_net_files
+import bench_net_tls
 from loops import loop_factory, prepare
 from net_rows import (
     HTTP_TOPICS,
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("--at", type=Address.parse)
     parser.add_argument("--core", type=int, help="the core to stay on")
     parser.add_argument("--file", type=Path, help="what the servers of files send")
+    parser.add_argument("--certificate", type=Path, help="certificate and key of TLS servers")
     parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--warm-up", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=0.5)
@@ -80,6 +82,8 @@ def main() -> None:
         os.sched_setaffinity(0, {options.core})
     if options.file:
         bench_net_files.served.append(options.file)
+    if options.certificate:
+        bench_net_tls.certificates.append(options.certificate)
     prepare(options.loop)
     with asyncio.Runner(loop_factory=loop_factory(options.loop)) as runner:
         if options.server in programs:

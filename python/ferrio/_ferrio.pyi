@@ -4,7 +4,7 @@
 import asyncio
 import sys
 from _socket import _Address, _RetAddress
-from asyncio import _CoroutineLike
+from asyncio import _CoroutineLike, sslproto
 from asyncio.futures import wrap_future
 from asyncio.streams import (
     open_connection,
@@ -58,6 +58,7 @@ __all__ = [
     "PriorityQueue",
     "Queue",
     "QueueShutDown",
+    "SSLProtocol",
     "Semaphore",
     "StreamReader",
     "StreamReaderProtocol",
@@ -66,7 +67,10 @@ __all__ = [
     "TaskGroup",
     "Timeout",
     "TimerHandle",
+    "_SSLProtocolTransport",
+    "_locate_ssl",
     "_remember_connect_parts",
+    "_set_tls_engine",
     "as_completed",
     "build_info",
     "ensure_future",
@@ -88,6 +92,8 @@ __all__ = [
 
 def _remember_connect_parts(cls: type, base: type, /) -> None: ...
 def build_info() -> dict[str, str]: ...
+def _set_tls_engine(name: str, /) -> None: ...
+def _locate_ssl(socket: object, incoming: object, outgoing: object, /) -> tuple[int, int]: ...
 @overload
 def sleep(delay: float) -> Coroutine[Any, Any, None]: ...
 @overload
@@ -168,6 +174,17 @@ class StreamReaderProtocol(asyncio.StreamReaderProtocol):
 @disjoint_base
 class StreamWriter(asyncio.StreamWriter):
     _ferrio_replaces: type[asyncio.StreamWriter]
+
+# The TLS protocol, and the transport that an application over TLS has.
+@disjoint_base
+class SSLProtocol(sslproto.SSLProtocol):
+    _ferrio_replaces: type[sslproto.SSLProtocol]
+    def _resume(self) -> None: ...
+    def _feed(self, data: ReadableBuffer, /) -> None: ...
+
+@disjoint_base
+class _SSLProtocolTransport(sslproto._SSLProtocolTransport):
+    _ferrio_replaces: type[sslproto._SSLProtocolTransport]
 
 @disjoint_base
 class EventLoop:

@@ -6,10 +6,18 @@ import selectors
 from ferrio import _ferrio, _live_tasks
 from ferrio._connecting import Connecting
 from ferrio._name_lookup import NameLookup
+from ferrio._starting_tls import StartingTLS
 from ferrio._subprocess import Subprocesses
 
 
-class EventLoop(_ferrio.EventLoop, NameLookup, Connecting, Subprocesses, asyncio.SelectorEventLoop):
+class EventLoop(
+    _ferrio.EventLoop,
+    NameLookup,
+    Connecting,
+    StartingTLS,
+    Subprocesses,
+    asyncio.SelectorEventLoop,
+):
     """asyncio's event loop, with tasks, futures, callbacks, timers and readiness served by Rust.
 
     The method resolution order decides who serves a call: what `_ferrio.EventLoop` defines is

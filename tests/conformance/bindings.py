@@ -25,7 +25,7 @@ import importlib
 import pathlib
 import sys
 import unittest
-from asyncio import base_events, futures, selector_events, tasks
+from asyncio import base_events, futures, selector_events, sslproto, tasks
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -194,6 +194,7 @@ def _patches(case: type[Any], target: Target) -> list[tuple[Any, str, Any]]:
     """The names to lead to the target while a test of `case` runs."""
     patches: list[tuple[Any, str, Any]] = [
         (asyncio, "SelectorEventLoop", target.event_loop),
+        (sslproto, "SSLProtocol", target.ssl_protocol),
     ]
     if sys.version_info >= (3, 13):
         patches.append((asyncio, "EventLoop", target.event_loop))

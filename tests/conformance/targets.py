@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import os
 import sys
+from asyncio import sslproto
 from collections.abc import Callable
 
 ENVIRONMENT_NAME = "FERRIO_CONFORMANCE_TARGET"
@@ -31,6 +32,7 @@ class Target:
     future: type
     handle: type
     timer_handle: type
+    ssl_protocol: type
     install: Callable[[], None]
     uninstall: Callable[[], None]
 
@@ -60,6 +62,7 @@ def _stock() -> Target:
         future=asyncio.Future,
         handle=asyncio.Handle,
         timer_handle=asyncio.TimerHandle,
+        ssl_protocol=sslproto.SSLProtocol,
         install=lambda: None,
         uninstall=lambda: None,
     )
@@ -77,6 +80,7 @@ def _ferrio() -> Target:
         future=ferrio.Future,
         handle=ferrio.Handle,
         timer_handle=ferrio.TimerHandle,
+        ssl_protocol=ferrio._ferrio.SSLProtocol,
         install=ferrio.install,
         uninstall=ferrio.uninstall,
     )

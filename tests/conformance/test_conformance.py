@@ -22,6 +22,9 @@ LISTED_SHARE_LIMIT = 0.05
 # The longest first, so that two processes end at about the same time.
 LONG_MODULES = ["test_tasks", "test_subprocess", "test_ssl", "test_taskgroups", "test_sslproto"]
 
+# Run once more with TLS through the public calls of ssl.SSLObject.
+TLS_MODULES = ["test_ssl", "test_sslproto"]
+
 needs_test_package = pytest.mark.skipif(
     not bindings.module_names(),
     reason=f"{sys.executable} has no {bindings.PACKAGE}: install its test suite (on Debian the "
@@ -45,6 +48,17 @@ def test_module(module: str, record_property: Callable[[str, object], None]) -> 
     if report.failed:
         pytest.fail(f"{report.summary()}\n\n{report.failures()}", pytrace=False)
     assert report.passed, f"{module}: nothing ran"
+
+
+@needs_test_package
+@pytest.mark.skipif(targets.chosen_name() == "stock", reason="stock has one way to OpenSSL")
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("module", TLS_MODULES)
+def test_module_without_direct_calls_of_openssl(
+    module: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    monkeypatch.setenv("FERRIO_TLS", "ssl")
+    test_module(module, record_property)
 
 
 @needs_test_package

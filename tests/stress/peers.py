@@ -9,6 +9,7 @@ import json
 import resource
 import select
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -217,6 +218,61 @@ def churn(address, width):
         tell(done=total)
 
 
+def tls_connect(address):
+    """A blocking TLS connection; the certificate is not looked at."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(connect(address))
+
+
+def tls_exchange(sock, index):
+    """Say a number of one's own and hear it again."""
+    message = b"%016d" % index
+    sock.sendall(message)
+    if receive(sock, len(message)) != message:
+        raise ValueError("a connection got the bytes of another")
+
+
+def tls_leave(sock, index):
+    """End a connection: in good order, by the server's hand, or with a reset."""
+    if index % 3 == 0:
+        sock.unwrap().close()
+    elif index % 3 == 1:
+        sock.sendall(b"bye")
+        if receive_to_end(sock) != b"bye":
+            raise ValueError("bytes were lost before the end")
+        sock.close()
+    else:
+        reset(sock)
+
+
+def tls_churn(address):
+    """TLS connections one after another. A word is how many; `done` answers it."""
+    while word := cue():
+        for index in range(int(word)):
+            sock = tls_connect(address)
+            tls_exchange(sock, index)
+            tls_leave(sock, index)
+        tell(done=int(word))
+
+
+def tls_hold(address, number):
+    """`number` TLS connections open at once; as `hold`."""
+    while cue() == "come":
+        socks = []
+        for index in range(number):
+            socks.append(tls_connect(address))
+            tls_exchange(socks[-1], index)
+        tell(open=len(socks))
+        cue()
+        for index, sock in enumerate(socks):
+            tls_exchange(sock, index * 7)
+        for index, sock in enumerate(socks):
+            tls_leave(sock, index)
+        tell(served=len(socks))
+
+
 def read_late(address, number):
     """`number` clients that read nothing at first.
 
@@ -339,7 +395,17 @@ def main(kind, address, arguments):
 
 KINDS = {
     kind.__name__: kind
-    for kind in (hold, misbehave, churn, read_late, queue_up, flood, read_datagrams)
+    for kind in (
+        hold,
+        misbehave,
+        churn,
+        tls_churn,
+        tls_hold,
+        read_late,
+        queue_up,
+        flood,
+        read_datagrams,
+    )
 }
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::{Outcome, USAGE};
 
 /// Options that stand alone, without a value.
-const FLAGS: [&str; 3] = ["churn", "lines", "piped"];
+const FLAGS: [&str; 4] = ["churn", "lines", "piped", "tls"];
 
 /// What followed the subcommand, by name without the dashes.
 pub(crate) struct Arguments(HashMap<String, String>);

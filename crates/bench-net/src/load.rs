@@ -7,6 +7,7 @@
 //! 2. A first phase warms up; what the second one did is printed.
 //! 3. With `--churn` each request has a connection of its own, closed when the reply is complete.
 //! 4. With `--lines` each request is one line: it ends with the only newline that it has.
+//! 5. With `--tls` connections speak TLS 1.3; the first request brings the handshake with it.
 
 use std::fs;
 
@@ -18,6 +19,7 @@ use crate::payload::Payload;
 use crate::readiness::Readiness;
 use crate::server_cpu::ServerCpu;
 use crate::slot::Slot;
+use crate::tls::Context;
 use crate::{Outcome, say};
 
 /// A server that sends nothing for so long has failed.
@@ -61,6 +63,7 @@ struct Load {
     /// By token; all `Some` but for `--churn` outside a phase.
     slots: Vec<Option<Slot>>,
     sources: Sources,
+    tls: Option<Context>,
     /// How many requests have been begun.
     begun: u64,
     latencies: Latencies,
@@ -85,6 +88,7 @@ impl Load {
             readiness: Readiness::new()?,
             slots: (0..connections).map(|_| None).collect(),
             sources: Sources::new(),
+            tls: arguments.has("tls").then(Context::client).transpose()?,
             begun: 0,
             latencies: Latencies::new(),
             lost: 0,
@@ -127,7 +131,8 @@ impl Load {
     fn connect(&mut self, token: usize) -> Outcome {
         let socket = self.address.connect(&mut self.sources)?;
         let is_datagram = self.address.is_datagram();
-        self.slots[token] = Some(Slot::new(socket, token, is_datagram, &self.readiness)?);
+        let tls = self.tls.as_ref().map(Context::connection).transpose()?;
+        self.slots[token] = Some(Slot::new(socket, token, is_datagram, tls, &self.readiness)?);
         Ok(())
     }
 

@@ -23,14 +23,15 @@ mod serve;
 mod server_cpu;
 mod slot;
 mod spawn;
+mod tls;
 
 /// What a subcommand returns; `main` prints the error, and the exit status says that there was one.
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "\
 usage: bench-net load --to ADDRESS --connections N --size BYTES --seconds S [--warm-up S]
-                      [--reply FILE] [--lines] [--churn] [--watch PID] [--core N]
-       bench-net serve --at ADDRESS [--file FILE] [--core N]
+                      [--reply FILE] [--lines] [--churn] [--tls] [--watch PID] [--core N]
+       bench-net serve --at ADDRESS [--file FILE] [--certificate FILE] [--core N]
        bench-net hold --to ADDRESS --connections N [--size BYTES] [--core N]
        bench-net spawn --program FILE --seconds S --at-once N [--piped] [--core N]
 ADDRESS is tcp:127.0.0.1:PORT, udp:127.0.0.1:PORT or unix:PATH; port 0 asks for a free one.";

@@ -116,6 +116,20 @@ pub fn fill<R>(object: &Bound<'_, PyAny>, fill: impl FnOnce(&mut [u8]) -> R) -> 
     Ok(fill(space))
 }
 
+/// Lets `fill` have the memory of `object`, to be filled, by its start and length. Python code may run and
+/// see it meanwhile; the memory stays where it is until `fill` returns.
+///
+/// # Errors
+/// As [`fill`].
+pub fn fill_shared<R>(
+    object: &Bound<'_, PyAny>,
+    fill: impl FnOnce(*mut u8, usize) -> R,
+) -> PyResult<R> {
+    let mut view = MaybeUninit::zeroed();
+    let held = Held::get(object, &mut view, ffi::PyBUF_WRITABLE)?;
+    Ok(fill(held.0.buf.cast::<u8>(), held.0.len as usize))
+}
+
 /// Lets `read` have the memory of `object`, which is released at once.
 ///
 /// # Errors

@@ -97,6 +97,14 @@ impl ByteBuilder {
         Ok(())
     }
 
+    /// Makes room for `more` bytes at least.
+    ///
+    /// # Errors
+    /// MemoryError.
+    pub fn reserve(&mut self, py: Python<'_>, more: usize) -> PyResult<()> {
+        if self.capacity - self.end < more { self.grow(py, more) } else { Ok(()) }
+    }
+
     #[cold]
     fn grow(&mut self, py: Python<'_>, more: usize) -> PyResult<()> {
         let needed = self.len().saturating_add(more);

@@ -117,15 +117,15 @@ impl<const N: usize> Signature<N> {
         args: &Bound<'py, PyAny>,
         keywords: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<[Option<Bound<'py, PyAny>>; N]> {
-        const MOST: usize = 6;
+        const MOST: usize = 9;
         const { assert!(N <= MOST) };
         let py = args.py();
         let mut names: Vec<*const c_char> = self.names.iter().map(|name| name.as_ptr()).collect();
         names.push(std::ptr::null());
         let mut out = [std::ptr::null_mut::<ffi::PyObject>(); MOST];
-        let [a, b, c, d, e, f] = &mut out;
+        let [a, b, c, d, e, f, g, h, i] = &mut out;
         let keywords = keywords.map_or(std::ptr::null_mut(), |keywords| keywords.as_ptr());
-        // SAFETY: the format asks for N objects at most, N <= 6 places are passed (C ignores variadic
+        // SAFETY: the format asks for N objects at most, N <= 9 places are passed (C ignores variadic
         // arguments that the format does not ask for), and `names` ends with null.
         let fits = unsafe {
             ffi::PyArg_ParseTupleAndKeywords(
@@ -139,6 +139,9 @@ impl<const N: usize> Signature<N> {
                 &raw mut *d,
                 &raw mut *e,
                 &raw mut *f,
+                &raw mut *g,
+                &raw mut *h,
+                &raw mut *i,
             )
         };
         if fits == 0 {

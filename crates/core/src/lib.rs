@@ -20,6 +20,7 @@
 //! | [`pipe`] | the system calls of a pipe transport |
 //! | [`child`] | the end of a child process |
 //! | [`separators`] | where a line or a message ends |
+//! | [`tls`] | the state of a TLS connection |
 //! | [`turn`] | how long one turn of the loop may sleep; the clock |
 #![forbid(unsafe_code)]
 
@@ -35,6 +36,7 @@ pub mod separators;
 pub mod socket_calls;
 pub mod stream_socket;
 pub mod timers;
+pub mod tls;
 pub mod turn;
 pub mod wake;
 pub mod write_buf;

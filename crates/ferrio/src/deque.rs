@@ -139,6 +139,20 @@ impl Deque {
         }
     }
 
+    /// `appendleft`.
+    pub fn push_front(&self, item: Bound<'_, PyAny>) -> PyResult<()> {
+        let py = item.py();
+        match self.shown.get(py) {
+            None => {
+                let mut items = self.items.take().unwrap_or_default();
+                items.0.push_front(Ref::new(item));
+                self.items.set(Some(items));
+                Ok(())
+            }
+            Some(shown) => shown.call_method1(intern!(py, "appendleft"), (item,)).map(drop),
+        }
+    }
+
     /// `popleft`; None when nothing is queued.
     #[inline]
     pub fn pop_front<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {

@@ -1,6 +1,6 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
 //! to high: names, errors, handles, loop_state, futures, tasks, coroutine, locks, queues,
-//! combinators, transports, dns, event_loop, streams; each uses lower ones only.
+//! combinators, transports, tls, dns, event_loop, streams; each uses lower ones only.
 
 mod combinators;
 mod coroutine;
@@ -16,6 +16,7 @@ mod names;
 mod queues;
 mod streams;
 mod tasks;
+mod tls;
 mod transports;
 
 use pyo3::prelude::*;
@@ -36,14 +37,22 @@ mod _ferrio {
     use crate::event_loop::selector::EpollSelector;
     #[pymodule_export]
     use crate::loop_state::EventLoop;
+    #[pymodule_export]
+    use crate::tls::{locate, set_engine};
 
-    /// How this extension was built: version, profile, Python, reactor.
+    /// How this extension was built and what it uses: version, Python, profile, reactor, the way of TLS to
+    /// OpenSSL ("openssl": straight; "ssl": through `ssl.SSLObject`) and why it is not the straight one.
     #[pyfunction]
-    fn build_info() -> BTreeMap<&'static str, &'static str> {
+    fn build_info(py: Python<'_>) -> BTreeMap<&'static str, String> {
+        let (tls, reason) = crate::tls::path(py);
+        let version = py.version_info();
         BTreeMap::from([
-            ("version", env!("CARGO_PKG_VERSION")),
-            ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
-            ("reactor", "epoll"),
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("python", format!("{}.{}.{}", version.major, version.minor, version.patch)),
+            ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned()),
+            ("reactor", "epoll".to_owned()),
+            ("tls", tls.to_owned()),
+            ("tls_reason", reason.to_owned()),
         ])
     }
 
@@ -84,6 +93,7 @@ mod _ferrio {
         crate::transports::pipe::read::create(py)?;
         crate::transports::pipe::write::create(py)?;
         crate::transports::datagram::create(py)?;
+        crate::tls::create(module)?;
         crate::event_loop::work_item::create(py)?;
         module.setattr("_panic", PANIC.bind(module.as_any())?)?;
         module.add("Handle", crate::handles::Handle::type_object(py))?;

@@ -63,6 +63,8 @@ pub struct EventLoop {
     pub snapshot: GilCell<Option<Ref>>,
     /// Memory that transports read into.
     pub scratch: GilCell<Vec<u8>>,
+    /// Memory that TLS connections encrypt into, between two uses.
+    pub tls_output: GilCell<Vec<u8>>,
     /// Turns that have begun, from 1 on: a number for each turn.
     turns: AtomicU32,
     /// The turn in which a TCP transport last wrote.
@@ -146,6 +148,7 @@ impl EventLoop {
             events: GilCell::new(None),
             snapshot: GilCell::new(None),
             scratch: GilCell::new(Vec::new()),
+            tls_output: GilCell::new(Vec::new()),
             turns: AtomicU32::new(0),
             wrote_in_turn: AtomicU32::new(0),
             read_space: GilCell::new(None),

@@ -26,8 +26,8 @@ impl Sender {
 }
 
 impl Service for Sender {
-    fn on_readable(&self, connection: &mut Connection, scratch: &mut [u8]) -> Next {
-        match recv(&connection.socket, &mut *scratch, RecvFlags::empty()) {
+    fn on_readable(&self, connection: &mut Connection, scratch: &mut Vec<u8>) -> Next {
+        match recv(&connection.socket, scratch.as_mut_slice(), RecvFlags::empty()) {
             Ok((0, _)) => Next::Close,
             Ok((count, _)) => {
                 connection.asked += count;

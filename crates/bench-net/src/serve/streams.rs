@@ -8,6 +8,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send, so
 
 use crate::Outcome;
 use crate::readiness::Readiness;
+use crate::tls::Tls;
 
 /// The token of the listening socket; connections have their place in the table.
 const LISTENER: usize = usize::MAX;
@@ -21,6 +22,8 @@ pub(super) struct Connection {
     /// Bytes of requests not answered yet, and of the file sent so far, when files are served.
     pub(super) asked: usize,
     pub(super) file_offset: u64,
+    /// The TLS of the connection, where that is spoken.
+    pub(super) tls: Option<Tls>,
 }
 
 /// What a connection needs before it can go on.
@@ -34,7 +37,7 @@ pub(super) enum Next {
 /// What the server does with the bytes of a connection.
 pub(super) trait Service {
     /// Answers what is readable.
-    fn on_readable(&self, connection: &mut Connection, scratch: &mut [u8]) -> Next;
+    fn on_readable(&self, connection: &mut Connection, scratch: &mut Vec<u8>) -> Next;
     /// Goes on with what found no room.
     fn on_room(&self, connection: &mut Connection) -> Next;
 }
@@ -43,8 +46,8 @@ pub(super) trait Service {
 pub(super) struct Echo;
 
 impl Service for Echo {
-    fn on_readable(&self, connection: &mut Connection, scratch: &mut [u8]) -> Next {
-        let count = match recv(&connection.socket, &mut *scratch, RecvFlags::empty()) {
+    fn on_readable(&self, connection: &mut Connection, scratch: &mut Vec<u8>) -> Next {
+        let count = match recv(&connection.socket, scratch.as_mut_slice(), RecvFlags::empty()) {
             Ok((0, _)) => return Next::Close,
             Ok((count, _)) => count,
             Err(errno) => return after(errno, Next::Read),
@@ -117,8 +120,13 @@ impl Table {
                 self.places.push(None);
             }
             self.readiness.add(&socket, place, EventFlags::IN)?;
-            self.places[place] =
-                Some(Connection { socket, unsent: Vec::new(), asked: 0, file_offset: 0 });
+            self.places[place] = Some(Connection {
+                socket,
+                unsent: Vec::new(),
+                asked: 0,
+                file_offset: 0,
+                tls: None,
+            });
         }
     }
 
@@ -127,7 +135,7 @@ impl Table {
         place: usize,
         flags: EventFlags,
         service: &impl Service,
-        scratch: &mut [u8],
+        scratch: &mut Vec<u8>,
     ) -> Outcome {
         let Some(connection) = &mut self.places[place] else { return Ok(()) };
         let is_room = flags.contains(EventFlags::OUT);

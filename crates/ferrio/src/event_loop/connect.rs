@@ -2,13 +2,14 @@
 //! BaseSelectorEventLoop._make_datagram_transport
 
 use ferrio_capi::call::call_method;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
+use pyo3::{PyTypeInfo, intern};
 
 use super::lifecycle::inherited;
 use crate::loop_state::EventLoop;
 use crate::names;
+use crate::tls;
 use crate::transports::datagram;
 use crate::transports::stream::{self, Parts};
 
@@ -30,7 +31,7 @@ pub fn make_socket_transport<'py>(
     inherited(slf)?.call_method(intern!(py, "_make_socket_transport"), arguments, Some(&keywords))
 }
 
-/// `_make_ssl_transport`: asyncio's TLS protocol over our transport.
+/// `_make_ssl_transport`: our TLS protocol over our transport.
 pub fn make_ssl_transport<'py>(
     slf: &Bound<'py, EventLoop>,
     parts: Parts<'py>,
@@ -49,7 +50,13 @@ pub fn make_ssl_transport<'py>(
     }
     check_fd(slf, &sock)?;
     let arguments = (slf, protocol, context, waiter);
-    let tls = names::SSL_PROTOCOL.get(py)?.call(arguments, Some(&keywords))?;
+    // A class that somebody has put into asyncio is used.
+    let class = names::asyncio_module(py, "sslproto")?.getattr(intern!(py, "SSLProtocol"))?;
+    let tls = if class.is(names::SSL_PROTOCOL.get(py)?) {
+        tls::SSLProtocol::type_object(py).call(arguments, Some(&keywords))?
+    } else {
+        class.call(arguments, Some(&keywords))?
+    };
     let application = tls.getattr(intern!(py, "_app_transport"))?;
     stream::new(slf, Parts { sock, protocol: tls, waiter: None, extra, server })?;
     Ok(application)

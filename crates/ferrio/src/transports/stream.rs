@@ -102,6 +102,8 @@ pub struct StreamState {
     pub protocol_paused: Cell<bool>,
     /// The protocol is a BufferedProtocol.
     buffered_protocol: Cell<bool>,
+    /// It was a TLS protocol of ours when it was set. Never without `buffered_protocol`.
+    tls_protocol: Cell<bool>,
     /// The buffer is sent at the end of the item or of the batch. Never together with `writer`.
     deferred: Cell<bool>,
     /// This transport has written more than once in a turn: its first write is deferred as well.
@@ -116,6 +118,8 @@ enum Chunk {
     Bytes(BytesRef),
     View(Buffer),
     Copy(Box<[u8]>),
+    /// Ciphertext.
+    Own(Vec<u8>),
 }
 
 impl AsRef<[u8]> for Chunk {
@@ -124,6 +128,7 @@ impl AsRef<[u8]> for Chunk {
             Self::Bytes(bytes) => bytes.as_ref(),
             Self::View(buffer) => buffer.as_slice(),
             Self::Copy(copy) => copy,
+            Self::Own(own) => own,
         }
     }
 }

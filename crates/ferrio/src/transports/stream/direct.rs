@@ -7,6 +7,7 @@ use ferrio_capi::call::call_method;
 use ferrio_capi::{Slot, StateOf};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::{STREAM_TRANSPORT, StreamTransport, reading, writing};
 
@@ -25,6 +26,22 @@ pub fn write<'py>(transport: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -> Py
     match as_plain(transport) {
         Some(plain) => writing::write(plain, data),
         None => call_method(transport, intern!(transport.py(), "write"), [data]).map(drop),
+    }
+}
+
+/// `transport.write(data)`, of data in memory of ours: what is not needed any more comes back.
+///
+/// # Errors
+/// The transport's.
+#[inline]
+pub fn write_owned(transport: &Bound<'_, PyAny>, data: Vec<u8>) -> PyResult<Vec<u8>> {
+    match as_plain(transport) {
+        Some(plain) => writing::write_owned(plain, data),
+        None => {
+            let bytes = PyBytes::new(transport.py(), &data).into_any();
+            call_method(transport, intern!(transport.py(), "write"), [&bytes])?;
+            Ok(data)
+        }
     }
 }
 
@@ -72,6 +89,32 @@ static RECEIVE: OnceLock<Receive> = OnceLock::new();
 pub fn set_receive(receive: Receive) {
     // A second call, of a second interpreter, says the same.
     RECEIVE.get_or_init(|| receive);
+}
+
+/// Gives the protocol so many bytes at the beginning of memory, which comes back.
+pub type TakeCiphertext = fn(&Bound<'_, PyAny>, Vec<u8>, usize) -> (Vec<u8>, PyResult<()>);
+
+/// What a transport asks of a TLS protocol of ours.
+#[derive(Debug)]
+pub struct TlsReceiver {
+    /// Whether a protocol is one that no Python code has changed.
+    pub serves: fn(&Bound<'_, PyAny>) -> bool,
+    /// Takes ciphertext.
+    pub receive: TakeCiphertext,
+}
+
+static TLS_RECEIVER: OnceLock<TlsReceiver> = OnceLock::new();
+
+/// Has the transports know how TLS takes ciphertext.
+pub fn set_tls_receiver(receiver: TlsReceiver) {
+    // A second call, of a second interpreter, says the same.
+    TLS_RECEIVER.get_or_init(|| receiver);
+}
+
+/// The receiver, for a protocol that it serves.
+#[inline]
+pub fn tls_receiver(protocol: &Bound<'_, PyAny>) -> Option<&'static TlsReceiver> {
+    TLS_RECEIVER.get().filter(|receiver| (receiver.serves)(protocol))
 }
 
 /// `protocol.data_received(data)`.

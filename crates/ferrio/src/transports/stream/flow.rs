@@ -7,7 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{StreamTransport, writing};
+use super::{StreamTransport, direct, writing};
 use crate::errors;
 use crate::names;
 
@@ -152,6 +152,7 @@ pub fn set_protocol<'py>(
     let state = this.state();
     let buffered = protocol.is_instance(names::BUFFERED_PROTOCOL.get(this.py())?)?;
     state.buffered_protocol.set(buffered);
+    state.tls_protocol.set(buffered && direct::tls_receiver(&protocol).is_some());
     state.protocol.set(protocol);
     state.protocol_connected.set(true);
     Ok(())

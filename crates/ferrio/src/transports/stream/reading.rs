@@ -11,6 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::direct::TlsReceiver;
 use super::{StreamTransport, closing, direct, info};
 use crate::loop_state::{Act, Direction, unwatch, watch_act};
 use crate::{errors, names};
@@ -95,7 +96,45 @@ pub fn ready(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     if this.state().conn_lost.get() > 0 {
         return Ok(());
     }
-    if this.state().buffered_protocol.get() { fill_buffer(this) } else { receive(this) }
+    if !this.state().buffered_protocol.get() {
+        return receive(this);
+    }
+    if this.state().tls_protocol.get() {
+        let protocol = this.state().protocol.get_or_none(this.py());
+        if let Some(receiver) = direct::tls_receiver(&protocol) {
+            return receive_ciphertext(this, &protocol, receiver);
+        }
+    }
+    fill_buffer(this)
+}
+
+/// [`fill_buffer`] for a TLS protocol of ours, which takes the loop's memory as it is.
+fn receive_ciphertext<'py>(
+    this: &Bound<'py, StreamTransport>,
+    protocol: &Bound<'py, PyAny>,
+    receiver: &TlsReceiver,
+) -> PyResult<()> {
+    let py = this.py();
+    let state = this.state();
+    let event_loop = state.native_loop(py)?;
+    // Taken out, because Python code runs before it is put back.
+    let mut memory = std::mem::take(&mut *event_loop.get().scratch.borrow_mut(py));
+    if memory.is_empty() {
+        memory.resize(MAX_SIZE, 0);
+    }
+    let read = state.open_descriptor(py).and_then(|fd| stream_socket::recv(fd, &mut memory));
+    let (memory, taken) = match read {
+        Ok(count @ 1..) => (receiver.receive)(protocol, memory, count),
+        _ => (memory, Ok(())),
+    };
+    drop(std::mem::replace(&mut *event_loop.get().scratch.borrow_mut(py), memory));
+    match read {
+        Ok(0) => end(this),
+        Ok(_) => taken.or_else(|error| {
+            closing::fatal(this, error, "Fatal error: protocol.buffer_updated() call failed.")
+        }),
+        Err(error) => read_failed(this, &error),
+    }
 }
 
 /// CPython: _read_ready__data_received

@@ -38,12 +38,7 @@ static WRITE: Act = Act {
 pub fn write<'py>(this: &Bound<'py, StreamTransport>, data: &Bound<'py, PyAny>) -> PyResult<()> {
     let state = this.state();
     check_type(data)?;
-    if state.eof.get() {
-        return Err(PyRuntimeError::new_err("Cannot call write() after write_eof()"));
-    }
-    if state.empty_waiter.is_set() {
-        return Err(PyRuntimeError::new_err("unable to write; sendfile is in progress"));
-    }
+    check_writable(this)?;
     if data.len()? == 0 {
         return Ok(());
     }
@@ -54,18 +49,50 @@ pub fn write<'py>(this: &Bound<'py, StreamTransport>, data: &Bound<'py, PyAny>) 
         Ok(chunk) => chunk,
         Err(error) => return closing::fatal(this, error, FATAL),
     };
+    write_chunk(this, chunk).map(drop)
+}
+
+/// `write` of memory of ours, which comes back when it is not needed any more.
+pub fn write_owned(this: &Bound<'_, StreamTransport>, data: Vec<u8>) -> PyResult<Vec<u8>> {
+    check_writable(this)?;
+    if data.is_empty() {
+        return Ok(data);
+    }
+    if this.state().conn_lost.get() > 0 {
+        return refuse(this).map(|()| data);
+    }
+    match write_chunk(this, Chunk::Own(data))? {
+        Some(Chunk::Own(memory)) => Ok(memory),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn check_writable(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    let state = this.state();
+    if state.eof.get() {
+        return Err(PyRuntimeError::new_err("Cannot call write() after write_eof()"));
+    }
+    if state.empty_waiter.is_set() {
+        return Err(PyRuntimeError::new_err("unable to write; sendfile is in progress"));
+    }
+    Ok(())
+}
+
+/// Sends a chunk, or has it wait; one that was sent comes back.
+fn write_chunk(this: &Bound<'_, StreamTransport>, chunk: Chunk) -> PyResult<Option<Chunk>> {
+    let state = this.state();
     // In resume_writing() the writer is set and the buffer empty: then there is room, as on stock.
     let waits = state.writer.is_set();
     if state.deferred.get() || (waits && state.buffered() > 0) {
         queue(this, chunk, 0);
         note_second_write(this);
-        return flow::maybe_pause(this);
+        return flow::maybe_pause(this).map(|()| None);
     }
     if !waits && defers(this, chunk.as_ref().len())? {
         queue(this, chunk, 0);
         state.deferred.set(true);
         state.native_loop(this.py())?.get().call_before_poll(this.as_any(), flush_before_poll);
-        return flow::maybe_pause(this);
+        return flow::maybe_pause(this).map(|()| None);
     }
     send_now(this, chunk)
 }
@@ -76,8 +103,8 @@ const MOST_TO_DEFER: usize = 4096;
 
 const FATAL: &str = "Fatal write error on socket transport";
 
-/// Sends one chunk at once; what does not fit waits for room.
-fn send_now(this: &Bound<'_, StreamTransport>, chunk: Chunk) -> PyResult<()> {
+/// Sends one chunk at once; what does not fit waits for room. One that is sent comes back.
+fn send_now(this: &Bound<'_, StreamTransport>, chunk: Chunk) -> PyResult<Option<Chunk>> {
     let state = this.state();
     let descriptor = state.open_descriptor(this.py());
     let sent = match descriptor.and_then(|fd| stream_socket::send(fd, chunk.as_ref())) {
@@ -85,15 +112,16 @@ fn send_now(this: &Bound<'_, StreamTransport>, chunk: Chunk) -> PyResult<()> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
         Err(error) => {
             drop(chunk);
-            return closing::fatal(this, errors::os_error(this.py(), &error), FATAL);
+            let error = errors::os_error(this.py(), &error);
+            return closing::fatal(this, error, FATAL).map(|()| None);
         }
     };
     if sent < chunk.as_ref().len() {
         start(this)?;
         queue(this, chunk, sent);
-        return flow::maybe_pause(this);
+        return flow::maybe_pause(this).map(|()| None);
     }
-    Ok(())
+    Ok(Some(chunk))
 }
 
 /// What `write` says that it takes.

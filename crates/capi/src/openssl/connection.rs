@@ -1,0 +1,150 @@
+//! Reading and writing the data of one connection. What goes wrong is left for `_ssl` to tell: OpenSSL's
+//! error queue stays as it is, and the same call by way of the SSLObject raises the exception.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use super::bio::Wire;
+use super::library::{Library, Ssl};
+use super::{Engine, engine};
+
+/// What a call came to.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// So many bytes, at least one.
+    Done(usize),
+    /// Ciphertext has to come first.
+    Again,
+    /// The peer has said that it sends no more.
+    Closed,
+    /// Something else; the queue of errors says what.
+    Failed,
+}
+
+/// An `SSL*` that reads and writes memory of ours.
+///
+/// Invariant: `ssl` is alive as long as the object at `owner` is.
+#[derive(Debug)]
+pub struct Connection {
+    ssl: Ssl,
+    /// The address of the `_ssl._SSLSocket`.
+    owner: usize,
+    engine: &'static Engine,
+    /// A call on the SSL is under way, here or by way of the SSLObject.
+    busy: Cell<bool>,
+}
+
+/// SSL_ERROR_WANT_READ, _WANT_WRITE and _ZERO_RETURN of openssl/ssl.h
+const WANT_READ: c_int = 2;
+const WANT_WRITE: c_int = 3;
+const ZERO_RETURN: c_int = 6;
+
+impl Connection {
+    /// Has the connection of `socket`, which was made over the two MemoryBIOs and has not begun, use `wire`
+    /// instead of them. None when it cannot be; then it stays as it is.
+    pub fn adopt(
+        socket: &Bound<'_, PyAny>,
+        incoming: &Bound<'_, PyAny>,
+        outgoing: &Bound<'_, PyAny>,
+        wire: Arc<dyn Wire>,
+    ) -> Option<Self> {
+        let engine = engine(socket.py()).ok()?;
+        let ssl = engine.layout.ssl_of(&engine.library, socket, incoming, outgoing)?;
+        let bio = engine.method.make(&engine.library, wire)?;
+        // SAFETY: an SSL whose object is held, and a new BIO; one reference to it serves for both directions
+        // (SSL_set0_rbio(3)), and those to the memory BIOs are given up.
+        unsafe { (engine.library.ssl_set_bio)(ssl, bio, bio) };
+        let owner = socket.as_ptr() as usize;
+        Some(Self { ssl, owner, engine, busy: Cell::new(false) })
+    }
+
+    /// Whether a call on the connection is under way, in which this code was called back.
+    pub fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
+    /// A call by way of the SSLObject begins; it ends when the result is dropped.
+    pub fn enter(&self) -> Option<Busy<'_>> {
+        (!self.busy.replace(true)).then_some(Busy(self))
+    }
+
+    /// Decrypts into `space`.
+    pub fn read(&self, socket: &Bound<'_, PyAny>, space: &mut [MaybeUninit<u8>]) -> Outcome {
+        let len = c_int::try_from(space.len()).unwrap_or(c_int::MAX);
+        let start = space.as_mut_ptr().cast::<c_void>();
+        // SAFETY: `call` proves the SSL; room for `len` bytes, which OpenSSL only writes.
+        self.call(socket, |library| unsafe { (library.ssl_read)(self.ssl, start, len) })
+    }
+
+    /// Decrypts into memory that Python code may see while this runs.
+    ///
+    /// # Safety
+    /// There is room for `len` bytes at `start`, which is there as long as the call takes.
+    pub unsafe fn read_into(
+        &self,
+        socket: &Bound<'_, PyAny>,
+        start: *mut u8,
+        len: usize,
+    ) -> Outcome {
+        let len = c_int::try_from(len).unwrap_or(c_int::MAX);
+        // SAFETY: `call` proves the SSL; the caller's promise.
+        self.call(socket, |library| unsafe { (library.ssl_read)(self.ssl, start.cast(), len) })
+    }
+
+    /// Encrypts from the beginning of `data`; how much of it may be less than all.
+    pub fn write(&self, socket: &Bound<'_, PyAny>, data: &[u8]) -> Outcome {
+        let len = c_int::try_from(data.len()).unwrap_or(c_int::MAX);
+        let start = data.as_ptr().cast::<c_void>();
+        // SAFETY: `call` proves the SSL; `len` bytes are there.
+        self.call(socket, |library| unsafe { (library.ssl_write)(self.ssl, start, len) })
+    }
+
+    /// Whether OpenSSL holds data that [`Connection::read`] would give without more ciphertext.
+    pub fn has_pending(&self, socket: &Bound<'_, PyAny>) -> bool {
+        // SAFETY: the SSL of a living object.
+        self.is_of(socket) && unsafe { (self.engine.library.ssl_has_pending)(self.ssl) != 0 }
+    }
+
+    fn is_of(&self, socket: &Bound<'_, PyAny>) -> bool {
+        socket.as_ptr() as usize == self.owner
+    }
+
+    fn call(&self, socket: &Bound<'_, PyAny>, work: impl FnOnce(&Library) -> c_int) -> Outcome {
+        if !self.is_of(socket) {
+            return Outcome::Failed;
+        }
+        let Some(_busy) = self.enter() else { return Outcome::Again };
+        let library = &self.engine.library;
+        // SAFETY: functions on the thread's own queue. What others left there would be taken for ours.
+        unsafe {
+            if (library.err_peek_error)() != 0 {
+                (library.err_clear_error)();
+            }
+        }
+        let result = work(library);
+        if let Ok(count @ 1..) = usize::try_from(result) {
+            return Outcome::Done(count);
+        }
+        // SAFETY: the SSL of a living object, right after the call.
+        match unsafe { (library.ssl_get_error)(self.ssl, result) } {
+            WANT_READ | WANT_WRITE => Outcome::Again,
+            ZERO_RETURN => Outcome::Closed,
+            _ => Outcome::Failed,
+        }
+    }
+}
+
+/// A call on a connection that is under way.
+#[derive(Debug)]
+pub struct Busy<'a>(&'a Connection);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.set(false);
+    }
+}

@@ -1,0 +1,191 @@
+//! How a connection gets its ciphertext and gives its own: straight from and to OpenSSL, or through the
+//! MemoryBIOs that the SSLObject was made over.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ferrio_capi::StateOf;
+use ferrio_capi::call::call_method;
+use ferrio_capi::openssl::{self, Busy, Connection, Wire};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyString};
+
+use super::pipe::Pipe;
+use super::protocol::{ProtocolState, SSLProtocol};
+use crate::names;
+
+/// What a connection has that talks to OpenSSL itself.
+#[derive(Debug)]
+pub struct Direct {
+    pub connection: Connection,
+    pub pipe: Arc<Pipe>,
+    /// Data goes through the SSLObject: the context has a callback of the program's, whose exceptions
+    /// only that raises.
+    pub through_object: Cell<bool>,
+}
+
+/// Somebody wants the public calls of SSLObject to be used.
+static WITHOUT_DIRECT: AtomicBool = AtomicBool::new(false);
+
+/// `_set_tls_engine(name)`: connections that are made from now on use "openssl", where it can be had, or
+/// "ssl", the public calls of SSLObject.
+#[pyfunction]
+#[pyo3(name = "_set_tls_engine", signature = (name, /))]
+pub fn set_engine(name: &str) -> PyResult<()> {
+    let without = match name {
+        "openssl" => false,
+        "ssl" => true,
+        _ => return Err(PyValueError::new_err("the TLS engines are 'openssl' and 'ssl'")),
+    };
+    WITHOUT_DIRECT.store(without, Ordering::Relaxed);
+    Ok(())
+}
+
+/// `_locate_ssl(socket, incoming, outgoing)`: where the pointers lie that connections are served by, in
+/// bytes; for tests of what is refused.
+#[pyfunction]
+#[pyo3(name = "_locate_ssl", signature = (socket, incoming, outgoing, /))]
+pub fn locate(
+    socket: &Bound<'_, PyAny>,
+    incoming: &Bound<'_, PyAny>,
+    outgoing: &Bound<'_, PyAny>,
+) -> PyResult<(usize, usize)> {
+    openssl::try_locate(socket, incoming, outgoing).map_err(PyValueError::new_err)
+}
+
+/// The environment variable that chooses the engine before the first connection.
+const VARIABLE: &str = "FERRIO_TLS";
+
+/// Why connections use the public calls; None when they do not.
+fn reason_against(py: Python<'_>) -> Option<&'static str> {
+    static CHOSEN: PyOnceLock<bool> = PyOnceLock::new();
+    let by_environment =
+        CHOSEN.get_or_init(py, || std::env::var_os(VARIABLE).is_some_and(|name| name == "ssl"));
+    if *by_environment {
+        return Some("FERRIO_TLS=ssl");
+    }
+    if WITHOUT_DIRECT.load(Ordering::Relaxed) {
+        return Some("_set_tls_engine('ssl')");
+    }
+    openssl::reason_against(py)
+}
+
+/// The engine of new connections, and why it is not the other one.
+pub fn path(py: Python<'_>) -> (&'static str, &'static str) {
+    match reason_against(py) {
+        None => ("openssl", ""),
+        Some(reason) => ("ssl", reason),
+    }
+}
+
+/// Has the connection of a protocol whose SSLObject was just made talk to OpenSSL itself, if it can.
+pub fn begin(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    let py = this.py();
+    let state = this.state();
+    let object = state.ssl_object.get_or_none(py);
+    if reason_against(py).is_some() || !is_stock(&object)? {
+        return Ok(());
+    }
+    let socket = object.getattr(intern!(py, "_sslobj"))?;
+    let (incoming, outgoing) = (state.incoming.get_or_none(py), state.outgoing.get_or_none(py));
+    let pipe = Arc::new(Pipe::default());
+    let wire: Arc<dyn Wire> = pipe.clone();
+    if let Some(connection) = Connection::adopt(&socket, &incoming, &outgoing, wire) {
+        state.socket.set(socket);
+        let through_object = Cell::new(false);
+        state.direct.set(Some(Rc::new(Direct { connection, pipe, through_object })));
+    }
+    Ok(())
+}
+
+/// Whether an object is exactly an `ssl.SSLObject`, whose methods nobody has replaced.
+fn is_stock(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static METHODS: PyOnceLock<[Py<PyAny>; 2]> = PyOnceLock::new();
+    let py = object.py();
+    let class = names::SSL_OBJECT.get(py)?;
+    let methods = || -> PyResult<[Py<PyAny>; 2]> {
+        Ok([
+            class.getattr(intern!(py, "read"))?.unbind(),
+            class.getattr(intern!(py, "write"))?.unbind(),
+        ])
+    };
+    let [read, write] = methods()?;
+    let [known_read, known_write] = METHODS.get_or_try_init(py, methods)?;
+    Ok(object.get_type().is(class) && read.is(known_read) && write.is(known_write))
+}
+
+/// Another SSLObject takes the place of the one that the connection was made with.
+pub fn replace_object(this: &Bound<'_, SSLProtocol>, object: Bound<'_, PyAny>) {
+    let state = this.state();
+    state.direct.set(None);
+    drop(state.socket.take(this.py()));
+    state.ssl_object.set(object);
+}
+
+/// `_sslobj.name()`: None when it would be called from inside of another call.
+pub fn call_object<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let object = this.state().ssl_object.get_or_none(this.py());
+    let direct = this.state().direct.get();
+    let Some(_busy) = enter(direct.as_deref()) else { return Ok(None) };
+    call_method(&object, name, []).map(Some)
+}
+
+/// A call by way of the SSLObject begins; None when one is under way.
+pub fn enter(direct: Option<&Direct>) -> Option<Option<Busy<'_>>> {
+    match direct {
+        None => Some(None),
+        Some(direct) => direct.connection.enter().map(Some),
+    }
+}
+
+/// `_get_read_buffer_size()`: ciphertext that waits to be decrypted.
+pub fn readable(state: &ProtocolState, py: Python<'_>) -> PyResult<usize> {
+    match state.direct.get() {
+        Some(direct) => Ok(direct.pipe.readable()),
+        None => pending(&state.incoming.get_or_none(py)),
+    }
+}
+
+/// Ciphertext that waits to be sent.
+pub fn unsent(state: &ProtocolState, py: Python<'_>) -> PyResult<usize> {
+    match state.direct.get() {
+        Some(direct) => Ok(direct.pipe.unsent()),
+        None => pending(&state.outgoing.get_or_none(py)),
+    }
+}
+
+fn pending(bio: &Bound<'_, PyAny>) -> PyResult<usize> {
+    bio.getattr(intern!(bio.py(), "pending"))?.extract()
+}
+
+/// Adds a copy of ciphertext that has come.
+pub fn feed(state: &ProtocolState, py: Python<'_>, data: &[u8]) -> PyResult<()> {
+    match state.direct.get() {
+        Some(direct) => direct.pipe.push(data),
+        None => write_to_bio(state, py, data)?,
+    }
+    Ok(())
+}
+
+/// Adds ciphertext to the MemoryBIO.
+pub fn write_to_bio(state: &ProtocolState, py: Python<'_>, data: &[u8]) -> PyResult<()> {
+    let incoming = state.incoming.get_or_none(py);
+    call_method(&incoming, intern!(py, "write"), [PyBytes::new(py, data).as_any()]).map(drop)
+}
+
+/// Drops what waits to be sent.
+pub fn discard_output(state: &ProtocolState, py: Python<'_>) -> PyResult<()> {
+    if let Some(direct) = state.direct.get() {
+        drop(direct.pipe.take_output());
+        return Ok(());
+    }
+    call_method(&state.outgoing.get_or_none(py), intern!(py, "read"), []).map(drop)
+}

@@ -1,0 +1,167 @@
+//! The beginning of a connection, up to the application's connection_made().
+
+use ferrio_capi::call::call_method;
+use ferrio_capi::{StateOf, handled};
+use ferrio_core::tls::Phase;
+use pyo3::exceptions::{PyConnectionAbortedError, PyConnectionResetError, PyException};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::protocol::SSLProtocol;
+use super::{engine, errors, methods, reading, transport, writing};
+use crate::loop_state::is_debug;
+
+/// `connection_made`: the transport below has its connection.
+pub fn connection_made<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    transport: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    this.state().transport.set(transport.clone());
+    start(this)
+}
+
+/// `_start_handshake`.
+pub fn start(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    let py = this.py();
+    let state = this.state();
+    let event_loop = state.event_loop.get_or_none(py);
+    let start = match errors::debug(this, "%r starts SSL handshake")? {
+        true => Some(event_loop.call_method0(intern!(py, "time"))?),
+        false => None,
+    };
+    state.handshake_start.replace(py, start);
+    methods::advance(this, Phase::Handshake)?;
+    let check = this.getattr(intern!(py, "_check_handshake_timeout"))?;
+    let seconds = state.handshake_timeout.get_or_none(py);
+    let timer = call_method(&event_loop, intern!(py, "call_later"), [&seconds, &check])?;
+    state.handshake_timer.set(timer);
+    go_on(this)
+}
+
+/// `_check_handshake_timeout`.
+pub fn check_timeout(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    let state = this.state();
+    if state.machine.phase() != Phase::Handshake {
+        return Ok(());
+    }
+    let seconds = state.handshake_timeout.get_or_none(this.py()).str()?;
+    let text =
+        format!("SSL handshake is taking longer than {seconds} seconds: aborting the connection");
+    let error = PyConnectionAbortedError::new_err(text).into_value(this.py());
+    errors::fatal(this, error.bind(this.py()).as_any(), "Fatal error on transport")
+}
+
+/// `_do_handshake`.
+pub fn go_on(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    let py = this.py();
+    match engine::call_object(this, intern!(py, "do_handshake")) {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => complete(this, None),
+        Err(error) if errors::is_again(py, &error)? => writing::process_outgoing(this),
+        Err(error) if errors::is_ssl_error(py, &error)? => complete(this, Some(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The transport ended in the handshake.
+pub fn reset(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    complete(this, Some(PyConnectionResetError::new_err(())))
+}
+
+/// `_on_handshake_complete`.
+pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult<()> {
+    let py = this.py();
+    let state = this.state();
+    cancel(&state.handshake_timer.take(py))?;
+    let object = state.ssl_object.get_or_none(py);
+    let certificate = match error {
+        Some(error) => Err(error),
+        None => methods::advance(this, Phase::Wrapped)
+            .and_then(|()| call_method(&object, intern!(py, "getpeercert"), [])),
+    };
+    let certificate = match certificate {
+        Ok(certificate) => certificate,
+        Err(error) if error.is_instance_of::<PyException>(py) => return failed(this, error),
+        Err(error) => return Err(error),
+    };
+    log_duration(this)?;
+    let extra = state.extra.get_or_none(py);
+    let extra = extra.cast::<PyDict>()?;
+    extra.set_item(intern!(py, "peercert"), certificate)?;
+    extra.set_item(intern!(py, "cipher"), call_method(&object, intern!(py, "cipher"), [])?)?;
+    let compression = call_method(&object, intern!(py, "compression"), [])?;
+    extra.set_item(intern!(py, "compression"), compression)?;
+    extra.set_item(intern!(py, "ssl_object"), &object)?;
+    note_callback(this, &object)?;
+    if state.machine.tell_made() {
+        let transport = transport::get(this)?;
+        let protocol = state.app_protocol.get_or_none(py);
+        call_method(&protocol, intern!(py, "connection_made"), [&transport])?;
+    }
+    wake_waiter(this, None)?;
+    reading::read(this)
+}
+
+/// Exceptions of the program's `_msg_callback` wait in the `_ssl` object for its next public call.
+fn note_callback<'py>(this: &Bound<'py, SSLProtocol>, object: &Bound<'py, PyAny>) -> PyResult<()> {
+    let py = this.py();
+    let Some(direct) = this.state().direct.get() else { return Ok(()) };
+    let context = object.getattr(intern!(py, "context"))?;
+    let callback = context.getattr_opt(intern!(py, "_msg_callback"))?;
+    direct.through_object.set(callback.is_some_and(|callback| !callback.is_none()));
+    Ok(())
+}
+
+fn log_duration(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    let py = this.py();
+    let state = this.state();
+    let event_loop = state.event_loop.get_or_none(py);
+    if !is_debug(&event_loop)? {
+        return Ok(());
+    }
+    let end = event_loop.call_method0(intern!(py, "time"))?;
+    let seconds: f64 = end.sub(state.handshake_start.get_or_none(py))?.extract()?;
+    let text = "%r: SSL handshake took %.1f ms";
+    errors::logger(py)?.call_method1(intern!(py, "debug"), (text, this, seconds * 1e3)).map(drop)
+}
+
+fn failed(this: &Bound<'_, SSLProtocol>, error: PyErr) -> PyResult<()> {
+    let py = this.py();
+    let message = match errors::is_certificate_error(py, &error)? {
+        true => "SSL handshake failed on verifying the certificate",
+        false => "SSL handshake failed",
+    };
+    let exception = error.into_value(py).into_bound(py).into_any();
+    handled::while_handling(&exception, || {
+        methods::advance(this, Phase::Unwrapped)?;
+        errors::fatal(this, &exception, message)?;
+        wake_waiter(this, Some(&exception))
+    })
+}
+
+/// `_wakeup_waiter`: the result is None, or an exception.
+pub fn wake_waiter<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    exception: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let py = this.py();
+    let state = this.state();
+    let Some(waiter) = state.waiter.get(py) else { return Ok(()) };
+    if !waiter.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+        match exception.filter(|exception| !exception.is_none()) {
+            Some(exception) => waiter.call_method1(intern!(py, "set_exception"), (exception,))?,
+            None => waiter.call_method1(intern!(py, "set_result"), (py.None(),))?,
+        };
+    }
+    drop(state.waiter.take(py));
+    Ok(())
+}
+
+/// Cancels a timer.
+pub fn cancel(timer: &Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    match timer {
+        Some(timer) => timer.call_method0(intern!(timer.py(), "cancel")).map(drop),
+        None => Ok(()),
+    }
+}
