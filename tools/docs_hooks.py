@@ -21,6 +21,8 @@ DOCS = ROOT / "docs"
 LINK_OUT = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+[^)#]*)(#[^)]*)?\)")
 PLOT = re.compile(r'<img [^>]*src="(?:\.\./)*(plots/[\w-]+\.svg)"[^>]*>')
 NATIVE_NAMES = "<!-- a table of native names -->"
+CHOOSE_THE_LOOP = {"Runner", "new_event_loop", "run"}
+"""Ferrio's own, in Python: the page has an entry for each."""
 STREAMS = ("_connection", "_server")
 PAGES = {
     "asyncio-future": {"Future", "ensure_future", "wrap_future"},
@@ -78,7 +80,8 @@ def native_names() -> str:
     """Every name of asyncio's that Ferrio has natively: what it is, and asyncio's page about it."""
     asyncio, ferrio = (importlib.import_module(name) for name in ("asyncio", "ferrio"))
     lines = ["| name | what it is |", "| --- | --- |"]
-    for name in sorted(set(ferrio.__all__) & set(asyncio.__all__), key=str.lower):
+    names = set(ferrio.__all__) & set(asyncio.__all__) - CHOOSE_THE_LOOP
+    for name in sorted(names, key=str.lower):
         ours = getattr(ferrio, name)
         if ours is not getattr(asyncio, name):
             about = (inspect.getdoc(ours) or "").partition("\n")[0].partition("; see ")[0]
