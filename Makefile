@@ -99,7 +99,9 @@ $(venv)-ecosystem-%/.made: pyproject.toml $(venv)/.made
 	$(@D)/bin/python -m pip install --quiet --group ecosystem-$*
 	@touch $@
 
-ecosystem: build $(suites:%=$(venv)-ecosystem-%/.made) ## run upstream suites on stock and on Ferrio; SUITES=anyio narrows
+ecosystem: build $(suites:%=$(venv)-ecosystem-%/.made) $(venv)/.group-test $(venv)/.group-programs \
+		$(venv)/.group-ecosystem $(venv)/.group-adoption ## run upstream suites on stock and on Ferrio; SUITES=anyio narrows
+	$(bin)/python -m pytest tests/ecosystem
 	$(bin)/python tests/ecosystem/run_suites.py --jobs $(JOBS) $(venv)-ecosystem- $(SUITES)
 
 programs-hosts: build $(venv)/.group-programs ## compare all reference programs with stock; as root, for their web

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -25,6 +26,7 @@ class Suite:
     sha256: str
     arguments: list[str]
     debian: dict[str, str] | None = None
+    without: str | None = None
 
     @property
     def release(self) -> str:
@@ -64,6 +66,8 @@ def _unpack(suite: Suite, archive: pathlib.Path) -> pathlib.Path:
         sys.exit(f"the tests of {suite.name} did not run: {archive.name} has the hash {found}")
     with tarfile.open(archive) as opened:
         opened.extractall(archive.parent, filter="data")
+    if suite.without is not None:
+        shutil.rmtree(archive.parent / suite.release / suite.without)
     return archive.parent / suite.release
 
 

@@ -213,11 +213,13 @@ impl EventLoop {
         !(get(&self.debug) || get(&self.call_soon_overridden) || get(&self.closed))
     }
 
-    /// Whether timers may be put into the heap past `call_later`, `call_at` and `time`.
+    /// Whether timers may be put into the heap past `call_later`, `call_at` and `time`. Who runs the
+    /// turns in the loop's place finds in `_scheduled` only what they made.
     #[inline]
     pub fn times_natively(&self) -> bool {
         !(get(&self.call_later_overridden)
             || get(&self.call_at_overridden)
+            || get(&self.run_once_overridden)
             || get(&self.time_overridden))
     }
 
