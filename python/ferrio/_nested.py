@@ -46,8 +46,8 @@ def run_until_complete(self: EventLoop, future: Any) -> Any:
         future._log_destroy_pending = False
     with _without_current_task(self):
         while not future.done():
-            self._run_once()
-            if self._stopping:
+            self._run_once()  # type: ignore[attr-defined]
+            if self._stopping:  # type: ignore[attr-defined]
                 break
     if not future.done():
         raise RuntimeError("Event loop stopped before Future completed.")

@@ -11,6 +11,7 @@
 mod heap;
 mod item;
 mod owners;
+mod timing;
 mod watch;
 
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use ferrio_capi::read_space::ReadSpace;
 use ferrio_capi::weak_list::WeakList;
-use ferrio_capi::{GilCell, Ref, call, dict, runtime};
+use ferrio_capi::{GilCell, Ref, call, runtime};
 use ferrio_core::reactor::{Events, Interests, Poller};
 use ferrio_core::ready::Ready;
 use ferrio_core::timers::{TimerKey, Timers};
@@ -211,25 +212,6 @@ impl EventLoop {
     #[inline]
     pub fn takes_items(&self) -> bool {
         !(get(&self.debug) || get(&self.call_soon_overridden) || get(&self.closed))
-    }
-
-    /// Whether timers may be put into the heap past `call_later`, `call_at` and `time`. Who runs the
-    /// turns in the loop's place finds in `_scheduled` only what they made. When the loop's class has
-    /// changed since the flags were found, it is through them: `call_later` finds the flags anew.
-    #[inline]
-    pub fn times_natively(slf: &Bound<'_, Self>) -> bool {
-        let native = slf.get();
-        let version = dict::class_version_of(slf.as_any());
-        version != 0
-            && version == native.class_version.load(Ordering::Relaxed)
-            && native.times_past_python()
-    }
-
-    fn times_past_python(&self) -> bool {
-        !(get(&self.call_later_overridden)
-            || get(&self.call_at_overridden)
-            || get(&self.run_once_overridden)
-            || get(&self.time_overridden))
     }
 
     /// Whether tasks may be made past `create_task`: nobody replaced it, there is no task factory, the
