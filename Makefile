@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts stress fuzz lint fmt check build bench bench-net bench-http bench-report docs docs-serve sdist wheel test-packaging clean FORCE
+.PHONY: help run test test-core test-python test-uvloop test-programs programs-hosts ecosystem stress fuzz lint fmt check build bench bench-net bench-http bench-report docs docs-serve sdist wheel test-packaging clean FORCE
 export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -77,7 +77,7 @@ test-core: ## run the tests of crates/core and crates/bench-net; loom's interlea
 	CARGO_TARGET_DIR=target/loom RUSTFLAGS='--cfg loom' \
 		cargo test --locked --package ferrio-core --test 'loom_*'
 
-test-python: build $(venv)/.group-test ## run tests/; ARGS='-k name' narrows
+test-python: build $(venv)/.group-test $(venv)/.group-programs $(venv)/.group-ecosystem ## run tests/; ARGS='-k name' narrows
 	$(bin)/python -m pytest -n $(JOBS) --ignore $(reference) $(ARGS)
 
 # They come with uvloop's source distribution, which pip downloads once into the user's cache.
@@ -93,6 +93,20 @@ stress: build $(venv)/.group-test ## run tests/stress in its long form, some min
 
 fuzz: build $(venv)/.group-test ## compare random programs with stock for SECONDS=3600; ARGS='--seed 1 --features locks'
 	$(bin)/python tests/differential/fuzz.py --seconds $(or $(SECONDS),3600) --jobs $(JOBS) $(ARGS)
+
+# Each upstream suite has an environment of its own, because what they need differs.
+suites := aiohttp uvicorn anyio websockets
+$(venv)-ecosystem-%/.made: pyproject.toml $(venv)/.made
+	@rm -rf $(@D)
+	$(bin)/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet pip==26.3
+	$(@D)/bin/python -m pip install --quiet --group ecosystem-$*
+	@touch $@
+
+ecosystem: build $(suites:%=$(venv)-ecosystem-%/.made) $(venv)/.group-test $(venv)/.group-programs \
+		$(venv)/.group-ecosystem $(venv)/.group-adoption ## run upstream suites on stock and on Ferrio; SUITES=anyio narrows
+	$(bin)/python -m pytest tests/ecosystem
+	$(bin)/python tests/ecosystem/run_suites.py --jobs $(JOBS) $(venv)-ecosystem- $(SUITES)
 
 programs-hosts: build $(venv)/.group-programs ## compare all reference programs with stock; as root, for their web
 	@test -d $(programs) || { echo "The reference programs are missing: $(programs) is not there"; exit 1; }

@@ -79,6 +79,7 @@ from ferrio._ferrio import (
 from ferrio._inherited import *
 from ferrio._install import EventLoopPolicy, Runner, install, run, uninstall
 from ferrio._loop import EventLoop, new_event_loop
+from ferrio._nested import allow_nested_run
 
 __all__ = [
     "Barrier",
@@ -103,6 +104,7 @@ __all__ = [
     "TaskGroup",
     "Timeout",
     "TimerHandle",
+    "allow_nested_run",
     "as_completed",
     "build_info",
     "ensure_future",

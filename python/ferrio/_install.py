@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ferrio._loop import EventLoop, new_event_loop
 from ferrio._names import replace_names, restore_names
+from ferrio._nested import is_allowed
 
 if sys.version_info >= (3, 14):
     # The public names warn from 3.14 on; asyncio itself goes on using these.
@@ -99,7 +100,10 @@ def run(
     loop_factory=ferrio.new_event_loop)`, which Python has from 3.12 on. Another `loop_factory` is
     used in its place.
     """
-    if asyncio._get_running_loop() is not None:
+    running = asyncio._get_running_loop()
+    if isinstance(running, EventLoop) and is_allowed():
+        return running.run_until_complete(main)
+    if running is not None:
         # CPython: asyncio.runners.run, text included
         raise RuntimeError("asyncio.run() cannot be called from a running event loop")
     with Runner(debug=debug, loop_factory=loop_factory) as runner:

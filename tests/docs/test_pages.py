@@ -8,7 +8,8 @@ import pytest
 from blocks import blocks_of, run_page
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WITH_THE_TOOLS_THEMSELVES = ROOT / "docs" / "adoption.md"  # tests/ecosystem/test_adoption.py
+PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {WITH_THE_TOOLS_THEMSELVES})]
 
 
 @pytest.fixture

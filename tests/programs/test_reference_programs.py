@@ -1,6 +1,11 @@
-"""The reference programs beside this project, each compared with stock by their own compare.py."""
+"""The reference programs beside this project, each compared with stock by their own compare.py.
+
+With FERRIO_PROGRAMS_HOSTS=1 all of them: those too that fetch from hosts of the Internet, which a
+local web server plays. That takes root, for a network and a mount namespace.
+"""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -9,13 +14,19 @@ from pathlib import Path
 import pytest
 
 COMPARE = Path(__file__).resolve().parents[3] / "shared" / "programs" / "compare.py"
+WITH_LOCAL_WEB = COMPARE.parent / "localweb" / "with_localweb.sh"
+WITH_HOSTS = os.environ.get("FERRIO_PROGRAMS_HOSTS") == "1"
 NEEDED = ["aiofiles", "aiohttp", "aiosqlite", "asyncpg", "greenlet", "requests", "sqlalchemy"]
 NEEDED += ["pytest_aiohttp", "pytest_asyncio"]
 
 
 def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, COMPARE, "--python", sys.executable, *arguments]
+    if WITH_HOSTS:
+        command = [WITH_LOCAL_WEB, *command, "--hosts"]
     return subprocess.run(
-        [sys.executable, COMPARE, "--python", sys.executable, *arguments],
+        command,
+        env={**os.environ, "PYTHON": sys.executable},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -28,7 +39,13 @@ def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_each_reference_program_does_the_same_on_ferrio():
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         pytest.skip(f"the dependency group 'programs' is not installed: {missing}")
+    if WITH_HOSTS:
+        assert os.geteuid() == 0, "FERRIO_PROGRAMS_HOSTS=1 needs root"
     result = compare("--jobs", "4")
+    if WITH_HOSTS:
+        counted = re.search(r"^(\d+) passed, (\d+) failed", result.stdout, re.MULTILINE)
+        assert counted, result.stdout
+        assert sum(map(int, counted.groups())) == len(list(COMPARE.parent.glob("s*.py")))
     # Some print an order that a millisecond decides, on stock too (s002_sec12_scheduler), and times
     # are compared. What failed gets two more runs, alone: a real difference fails them all.
     for _ in range(2):

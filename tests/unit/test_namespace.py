@@ -16,7 +16,7 @@ from ferrio import _names
 ENTRY_POINTS = {"run", "new_event_loop"}
 # What the loop makes: natively, and subclasses of asyncio's.
 SUBCLASSES = {"EventLoop", "Future", "Handle", "Runner", "Task", "TimerHandle"}
-OWN = {"EventLoopPolicy", "build_info", "install", "uninstall"}
+OWN = {"EventLoopPolicy", "allow_nested_run", "build_info", "install", "uninstall"}
 
 
 def replaced(native):

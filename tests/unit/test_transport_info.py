@@ -5,6 +5,7 @@ import copy
 import gc
 import pickle
 import socket
+import unittest.mock
 import warnings
 
 import pytest
@@ -53,6 +54,19 @@ def test_a_write_assigned_to_the_instance_is_what_callers_reach(connected):
     del transport.write
     transport.write(b"sent")
     assert far.recv(10) == b"sent"
+
+
+def test_a_get_extra_info_patched_in_asyncio_is_the_one_that_answers(connected, monkeypatch):
+    transport, _, _ = connected
+    patched = unittest.mock.MagicMock(return_value=("host", 1234))
+    monkeypatch.setattr(asyncio.BaseTransport, "get_extra_info", patched)
+    assert transport.get_extra_info("peername") == ("host", 1234)
+    patched.assert_called_once_with("peername")
+    assert transport.get_extra_info("peername", default=5) == ("host", 1234)
+    monkeypatch.setattr(asyncio.Transport, "get_extra_info", lambda *words: words, raising=False)
+    assert transport.get_extra_info("peername") == (transport, "peername")
+    monkeypatch.undo()
+    assert transport.get_extra_info("peername") == ""
 
 
 def test_extra_info_of_a_tcp_connection(same_as_stock, tcp_pair):

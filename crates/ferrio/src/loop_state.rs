@@ -11,6 +11,7 @@
 mod heap;
 mod item;
 mod owners;
+mod timing;
 mod turns;
 mod waking;
 mod watch;
@@ -210,14 +211,6 @@ impl EventLoop {
     #[inline]
     pub fn takes_items(&self) -> bool {
         !(get(&self.debug) || get(&self.call_soon_overridden) || get(&self.closed))
-    }
-
-    /// Whether timers may be put into the heap past `call_later`, `call_at` and `time`.
-    #[inline]
-    pub fn times_natively(&self) -> bool {
-        !(get(&self.call_later_overridden)
-            || get(&self.call_at_overridden)
-            || get(&self.time_overridden))
     }
 
     /// Whether tasks may be made past `create_task`: nobody replaced it, there is no task factory, the

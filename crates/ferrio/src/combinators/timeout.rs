@@ -123,7 +123,7 @@ pub fn after<'py>(delay: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Timeout>> {
         return new(py, delay.clone());
     }
     let when = match (as_native(&event_loop), plain_number(delay)) {
-        (Some(native), Some(delay)) if native.get().times_natively() => {
+        (Some(native), Some(delay)) if EventLoop::times_natively(native) => {
             PyFloat::new(py, turn::monotonic() + delay).into_any()
         }
         _ => event_loop.call_method0(intern!(py, "time"))?.add(delay)?,
@@ -178,7 +178,7 @@ fn arm<'py>(
     }
     let event_loop = event_loop.map_or_else(|| any_task::running_loop(py), Ok)?;
     if let (Some(native), Some(deadline)) = (as_native(&event_loop), plain_number(when))
-        && native.get().times_natively()
+        && EventLoop::times_natively(native)
         && native.get().takes_items()
         && TIMEOUT.is_plain(this)
         && deadline > turn::monotonic()

@@ -141,7 +141,7 @@ fn start<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
         return Err(PyRuntimeError::new_err("no running event loop"));
     }
     match loop_state::as_native(&event_loop) {
-        Some(native) if native.get().takes_items() && native.get().times_natively() => {
+        Some(native) if native.get().takes_items() && EventLoop::times_natively(native) => {
             wait_natively(this, native, &delay)
         }
         _ => wait_through_python(this, &event_loop, &delay),

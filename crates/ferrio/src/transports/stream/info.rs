@@ -6,12 +6,39 @@ use ferrio_capi::{StateOf, addresses, runtime};
 use ferrio_core::compact_address::{CompactAddress, Known};
 use ferrio_core::stream_socket;
 use pyo3::exceptions::PyOSError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PySuper};
+use pyo3::{PyTypeInfo, intern};
 
 use super::{StreamState, StreamTransport};
 use crate::names::{self, none};
+
+/// asyncio's own `BaseTransport.get_extra_info`, as it was when `ferrio` was imported.
+static INHERITED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Notes which `get_extra_info` is asyncio's own.
+pub fn remember_inherited(py: Python<'_>) -> PyResult<()> {
+    INHERITED.get_or_try_init(py, || inherited(py).map(Bound::unbind)).map(drop)
+}
+
+/// What somebody has put into the place of asyncio's own `get_extra_info`, bound to this transport. Tests
+/// of protocols replace it in `asyncio.BaseTransport` or one of its subclasses.
+pub fn replaced_method<'py>(
+    this: &Bound<'py, StreamTransport>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = this.py();
+    let current = inherited(py)?;
+    if INHERITED.get(py).is_none_or(|original| current.is(original)) {
+        return Ok(None);
+    }
+    let above = PySuper::new(&StreamTransport::type_object(py), this)?;
+    above.getattr(intern!(py, "get_extra_info")).map(Some)
+}
+
+fn inherited(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    names::FLOW_CONTROL_MIXIN.get(py)?.getattr(intern!(py, "get_extra_info"))
+}
 
 /// Notes both addresses, because they can no longer be asked for when the socket is closed.
 pub fn note_addresses(this: &Bound<'_, StreamTransport>) -> PyResult<()> {

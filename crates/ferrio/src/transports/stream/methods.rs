@@ -143,6 +143,12 @@ static GET_EXTRA_INFO: Signature<2> = Signature {
 fn get_extra_info<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     let py = this.py();
     let [name, default] = GET_EXTRA_INFO.parse(&arguments)?;
+    if let Some(method) = info::replaced_method(this)? {
+        return match default {
+            Some(default) => method.call1((name, default)),
+            None => method.call1((name,)),
+        };
+    }
     let default = default.cloned().unwrap_or_else(|| none(py));
     // Who asks for the socket may act on it: what was written must not come after that.
     writing::flush(this)?;
@@ -176,6 +182,7 @@ fn reset_empty_waiter<'py>(this: This<'_, 'py>) -> Object<'py> {
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
     let base = names::FLOW_CONTROL_MIXIN.class(py)?;
+    info::remember_inherited(py)?;
     let slots = private(public(attributes::add(Members::default())))
         .finalize::<StreamTransport, _>(closing::finalize)
         .doc(c"The transport of a stream socket; see asyncio.Transport.");
