@@ -14,6 +14,7 @@ from asyncio.streams import (
 )
 from asyncio.tasks import (
     as_completed,
+    create_task,
     ensure_future,
     gather,
     run_coroutine_threadsafe,
@@ -73,6 +74,7 @@ __all__ = [
     "_set_tls_engine",
     "as_completed",
     "build_info",
+    "create_task",
     "ensure_future",
     "gather",
     "open_connection",

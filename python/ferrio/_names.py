@@ -31,6 +31,7 @@ CLASSES: tuple[Any, ...] = (
 FUNCTIONS: tuple[Any, ...] = (
     _ferrio.sleep,
     _ferrio.as_completed,
+    _ferrio.create_task,
     _ferrio.ensure_future,
     _ferrio.gather,
     _ferrio.open_connection,

@@ -8,6 +8,7 @@ mod any_task;
 pub mod as_completed;
 pub mod callback;
 pub mod chain;
+mod create_task;
 pub mod ensure_future;
 pub mod gather;
 pub mod shield;
@@ -34,6 +35,7 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("TaskGroup", task_group::TaskGroup::type_object(py))?;
     module.add("Timeout", timeout::Timeout::type_object(py))?;
     module.add("as_completed", as_completed::function(py)?)?;
+    module.add("create_task", create_task::function(py)?)?;
     module.add("ensure_future", ensure_future::function(py)?)?;
     module.add("gather", gather::function(py)?)?;
     module.add("shield", shield::function(py)?)?;

@@ -180,6 +180,7 @@ imported! {
     #[cfg(not(Py_3_12))]
     CANCEL_AND_WAIT = "asyncio.tasks"."_cancel_and_wait";
     GATHER = "asyncio.tasks"."gather";
+    CREATE_TASK = "asyncio.tasks"."create_task";
     ENSURE_FUTURE = "asyncio.tasks"."ensure_future";
     FUNCTION_TYPE = "types"."FunctionType";
     CELL_TYPE = "types"."CellType";
