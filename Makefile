@@ -78,7 +78,7 @@ test-core: ## run the tests of crates/core and crates/bench-net; loom's interlea
 		cargo test --locked --package ferrio-core --test 'loom_*'
 
 test-python: build $(venv)/.group-test $(venv)/.group-programs $(venv)/.group-ecosystem ## run tests/; ARGS='-k name' narrows
-	$(bin)/python -m pytest -n $(JOBS) --ignore $(reference) $(ARGS)
+	$(bin)/python -m pytest -n $(JOBS) --dist worksteal --ignore $(reference) $(ARGS)
 
 # They come with uvloop's source distribution, which pip downloads once into the user's cache.
 test-uvloop: build $(venv)/.group-uvloop-tests ## run uvloop's own tests on Ferrio; MODULES=test_tcp narrows
@@ -113,7 +113,7 @@ programs-hosts: build $(venv)/.group-programs ## compare all reference programs 
 	PYTHON=$(abspath $(bin)/python) $(programs)/localweb/with_localweb.sh \
 		$(programs)/compare.py --python $(abspath $(bin)/python) --hosts $(ARGS)
 
-lint: build $(venv)/.group-lint ## check format, lints, types, stubs, layers, sizes, names
+lint: build $(venv)/.group-lint $(venv)/.group-test ## check format, lints, types, stubs, layers, sizes, names
 	cargo fmt --all --check
 	$(cargo) clippy --workspace --all-targets --locked -- -D warnings
 	$(bin)/ruff check .

@@ -182,13 +182,13 @@ def test_pipes_may_be_closed_in_any_order(loop, run, fds):
 def test_signals_end_a_process(loop, run, act):
     async def main():
         transport, protocol = await start(loop, *shell("exec sleep 20"), **NOTHING)
-        arguments = [signal.SIGHUP] if act == "send_signal" else []
+        arguments = [signal.SIGUSR1] if act == "send_signal" else []
         assert getattr(transport, act)(*arguments) is None
         await protocol.lost
         transport.close()
         return transport.get_returncode(), protocol.events
 
-    names = {"terminate": "SIGTERM", "kill": "SIGKILL", "send_signal": "SIGHUP"}
+    names = {"terminate": "SIGTERM", "kill": "SIGKILL", "send_signal": "SIGUSR1"}
     returncode, events = run(main())
     assert returncode == -getattr(signal, names[act])
     assert events == ["connection_made", "process_exited", ("connection_lost", None)]
