@@ -3,8 +3,10 @@
 import asyncio
 import contextvars
 import functools
+import gc
 import itertools
 import socket
+import weakref
 
 import pytest
 
@@ -284,6 +286,25 @@ def test_a_token_of_a_callback_belongs_to_no_other(call, turns):
     call(resets)
     turns(2)
     assert refused == [ValueError]
+
+
+def test_a_callback_that_has_run_keeps_no_variable_alive(call, turns):
+    class Value:
+        """Can be referenced weakly."""
+
+    alive = []
+
+    def scheduled_within():
+        value = Value()
+        VAR.set(value)
+        alive.append(weakref.ref(value))
+        call(lambda: None)
+        call(VAR.set, None)
+
+    contextvars.copy_context().run(scheduled_within)
+    turns(2)
+    gc.collect()
+    assert alive[0]() is None
 
 
 def test_callbacks_that_change_nothing_leave_nothing_to_the_next(call, turns):

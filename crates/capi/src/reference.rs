@@ -50,6 +50,14 @@ impl Ref {
         self.0.as_ptr()
     }
 
+    /// Whether there are other references to the object.
+    #[inline]
+    #[must_use]
+    pub fn is_shared(&self, _py: Python<'_>) -> bool {
+        // SAFETY: reads the count of a live object.
+        unsafe { ffi::Py_REFCNT(self.0.as_ptr()) > 1 }
+    }
+
     /// The same reference as PyO3's type, for its visitor.
     #[must_use]
     pub fn as_py(&self) -> &Py<PyAny> {

@@ -217,6 +217,7 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
         }
     }
     set(&native.in_batch, outer);
+    handles::snapshot::forget_unused(py, &native.snapshot);
     if outcome.is_ok() && next_turn_begins_natively(py, native) {
         return Ok(());
     }

@@ -93,6 +93,13 @@ fn replace<'py>(py: Python<'py>, last: &GilCell<Option<Ref>>) -> PyResult<Bound<
     Ok(snapshot.into_any())
 }
 
+/// Lets go of a snapshot that no handle holds, so that the loop keeps no variable alive.
+#[inline]
+pub fn forget_unused(py: Python<'_>, last: &GilCell<Option<Ref>>) {
+    let unused = last.borrow_mut(py).take_if(|last| !last.is_shared(py));
+    drop(unused);
+}
+
 /// What a handle holds, when it is a snapshot.
 #[inline]
 pub fn cast<'a, 'py>(held: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, Snapshot>> {
