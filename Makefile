@@ -4,7 +4,7 @@
 
 PY ?= python3
 # Many tests wait for a clock or a child: with more of them than cores the cores are busy.
-JOBS ?= 4
+JOBS ?= 6
 SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 .SHELLFLAGS := -eu -o pipefail -c
