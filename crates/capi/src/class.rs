@@ -151,25 +151,6 @@ impl<C: NativeClass> Class<C> {
         object
     }
 
-    /// Frees a part of the kept memory beyond `wanted` instances. Called when there is time; what a
-    /// burst left behind thus goes away over the next idle moments, and the next burst still finds most.
-    #[inline]
-    pub fn trim(&self, py: Python<'_>, wanted: usize) {
-        let excess = {
-            let mut free = self.free.borrow_mut(py);
-            if free.len() <= wanted {
-                return;
-            }
-            let excess = (free.len() - wanted).div_ceil(64);
-            let rest = free.len() - excess;
-            free.split_off(rest)
-        };
-        for memory in excess {
-            // SAFETY: the list's invariant: untracked memory of a GC object that owns nothing.
-            unsafe { ffi::PyObject_GC_Del(memory.0.cast()) };
-        }
-    }
-
     /// Makes the type, once. `extra` are slots beside the ones every native class has.
     ///
     /// # Errors
