@@ -27,25 +27,31 @@ const KEPT_WHEN_IDLE: usize = 1024;
 /// A handle to be filled, if one rests.
 #[inline]
 pub fn handle(py: Python<'_>) -> Option<Bound<'_, Handle>> {
-    let kept = HANDLES.borrow_mut(py).pop()?;
     // SAFETY: `rest` puts nothing else there.
-    Some(unsafe { kept.into_bound(py).cast_into_unchecked() })
+    unsafe { pop(py, &HANDLES) }
 }
 
 /// A timer to be filled, if one rests.
 #[inline]
 pub fn timer(py: Python<'_>) -> Option<Bound<'_, TimerHandle>> {
-    let kept = TIMERS.borrow_mut(py).pop()?;
     // SAFETY: `rest` puts nothing else there.
-    Some(unsafe { kept.into_bound(py).cast_into_unchecked() })
+    unsafe { pop(py, &TIMERS) }
 }
 
 /// A handle of `call_soon_threadsafe` to be filled, if one rests.
 #[cfg(Py_3_14)]
 #[inline]
 pub fn thread_safe(py: Python<'_>) -> Option<Bound<'_, ThreadSafeHandle>> {
-    let kept = THREAD_SAFE.borrow_mut(py).pop()?;
     // SAFETY: `rest` puts nothing else there.
+    unsafe { pop(py, &THREAD_SAFE) }
+}
+
+/// # Safety
+/// All that rests there is of class `C`.
+#[inline]
+unsafe fn pop<'py, C>(py: Python<'py>, resting: &GilCell<Vec<Ref>>) -> Option<Bound<'py, C>> {
+    let kept = resting.borrow_mut(py).pop()?;
+    // SAFETY: the caller's promise.
     Some(unsafe { kept.into_bound(py).cast_into_unchecked() })
 }
 
