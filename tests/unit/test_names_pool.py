@@ -56,9 +56,9 @@ def test_the_threads_have_a_name_that_tells_what_they_are_for(engine, loop, run,
 
 
 def test_no_thread_is_made_before_a_name_is_looked_up(loop, run):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     run(asyncio.sleep(0))
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_full_default_executor_delays_names_on_stock_only(engine, loop, run, gate):
@@ -173,7 +173,7 @@ def test_a_run_of_a_program_leaves_no_thread(loop_factory, gate):
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         assert runner.run(main()) is INFOS
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_closing_the_loop_ends_idle_threads(engine, gate):
