@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass, field
 
+from calm_core import disturbance
 from loops import FERRIO
 from net_process import BARE
 from net_rows import NetRow
@@ -33,7 +34,8 @@ def heading(results: Results) -> str:
         f"{about['date']}: {about['python']} on {about['cpu']}, {about['cores']} cores, server on "
         f"core {about['server_core']}, load on core {about['load_core']}; {versions}; "
         f"{about['rounds']} rounds of {about['seconds']} s, loops interleaved; other "
-        f"processes held the server's core for {disturbed} of the time that it wanted it."
+        f"processes held the server's core for {disturbed} of the time that it wanted it; "
+        f"{disturbance(about)}."
     )
 
 

@@ -11,10 +11,12 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tables
+from calm_core import CalmCore
 from environment import available_loops, describe, names, plain_environment
 from loops import FERRIO, LOOP_NAMES
 from readme_block import write_block
@@ -33,9 +35,11 @@ def main() -> int:
         refuse_a_partial_table(results)
         if options.loop_alone:
             sys.exit("The README's table is the one of ferrio.install().")
+    core = CalmCore(options.core)
     for round_number in range(options.rounds):
         print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-        run_round(results, round_number, options)
+        run_round(results, round_number, core, options)
+    results.environment |= core.about()
     report(results)
     if options.json:
         options.json.write_text(json.dumps(results.as_json(), indent=1) + "\n")
@@ -87,7 +91,9 @@ def environment(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def run_round(results: Results, round_number: int, options: argparse.Namespace) -> None:
+def run_round(
+    results: Results, round_number: int, core: CalmCore, options: argparse.Namespace
+) -> None:
     turn = round_number % len(results.loops)
     for row in results.rows:
         for loop in results.loops[turn:] + results.loops[:turn]:
@@ -95,7 +101,7 @@ def run_round(results: Results, round_number: int, options: argparse.Namespace) 
             if own_elsewhere or (row.name, loop) in results.failures:
                 continue
             try:
-                figures = run_process(row, loop, options)
+                figures = core.measure(partial(run_process, row, loop, options))
             except MeasurementFailed as failure:
                 results.failures[row.name, loop] = str(failure)
             else:

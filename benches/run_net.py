@@ -14,10 +14,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import net_tables
+from calm_core import CalmCore
 from environment import available_loops, describe, names
 from loops import LOOP_NAMES, PATCHED_LOOP_NAMES
 from net_process import BARE, BENCH_NET, HERE, Bench, MeasurementFailed, bench
@@ -117,16 +119,20 @@ def measure_rounds(
     results: Results, rows: list[NetRow], made: Bench, options: argparse.Namespace
 ) -> None:
     """All rounds; Ctrl-C ends them early, and what was measured stays."""
+    core = None if options.check else CalmCore(options.server_core)
     try:
         for round_number in range(options.rounds):
             print(f"round {round_number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-            run_round(results, rows, round_number, made)
+            run_round(results, rows, round_number, core, made)
     except KeyboardInterrupt:
         print("interrupted: what follows is what was measured", file=sys.stderr)
         options.write_readme = False
+    results.environment |= core.about() if core else {}
 
 
-def run_round(results: Results, rows: list[NetRow], round_number: int, made: Bench) -> None:
+def run_round(
+    results: Results, rows: list[NetRow], round_number: int, core: CalmCore | None, made: Bench
+) -> None:
     turn = round_number % len(results.loops)
     for row in rows:
         for loop in results.loops[turn:] + results.loops[:turn]:
@@ -134,8 +140,9 @@ def run_round(results: Results, rows: list[NetRow], round_number: int, made: Ben
                 continue
             if loop in PATCHED_LOOP_NAMES and "--tls" not in row.load:
                 continue
+            take = partial(made.measure, row, loop)
             try:
-                figures = made.measure(row, loop)
+                figures = core.measure(take) if core else take()
             except MeasurementFailed as failure:
                 results.failures[row.name, loop] = str(failure)
             else:

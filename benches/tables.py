@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calm_core import disturbance
 from loops import FERRIO, STOCK
 from results import Results
 from rows import Case
@@ -16,7 +17,7 @@ def heading(results: Results) -> str:
     return (
         f"{about['date']}: {about['python']} on {about['cpu']}, {about['cores']} cores, each "
         f"process pinned to core {about['core']}; {versions}; {about['rounds']} rounds, loops "
-        f"interleaved; operations a second of {CLOCKS[about['clock']]}."
+        f"interleaved; operations a second of {CLOCKS[about['clock']]}; {disturbance(about)}."
         + (" Ferrio without install()." if about["loop_alone"] else "")
     )
 
