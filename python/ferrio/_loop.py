@@ -26,10 +26,34 @@ class EventLoop(
 
     __module__ = "ferrio"
 
+    # What Python code of the bases keeps on a loop. As long as there is nothing else, a loop has no `__dict__`,
+    # and the interpreter finds its methods without looking there first.
+    __slots__ = (
+        "_asyncgens",
+        "_asyncgens_shutdown_called",
+        "_clock_resolution",
+        "_coroutine_origin_tracking_enabled",
+        "_coroutine_origin_tracking_saved_depth",
+        "_csock",
+        "_current_handle",
+        "_default_executor",
+        "_exception_handler",
+        "_executor_shutdown_called",
+        "_name_pool",
+        "_old_agen_hooks",
+        "_selector",
+        "_signal_handlers",
+        "_ssock",
+        "_timer_cancelled_count",
+        "_unix_server_sockets",
+        "slow_callback_duration",
+    )
+
     def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         # The inherited code wants a selector; the one it gets answers from the native reactor. A
         # selector of the caller's own is polled in its place, as stock does.
         native = selector is None
+        self._name_pool = None
         super().__init__(_ferrio.EpollSelector(self) if native else selector)  # type: ignore[arg-type]
         _live_tasks.add_loop(self)
 

@@ -37,7 +37,7 @@ class NameLookup(asyncio.BaseEventLoop):
     _executor_shutdown_called: bool
     _getaddrinfo_debug: "Callable[..., _GetAddrInfoResult]"
 
-    _name_pool: "concurrent.futures.ThreadPoolExecutor | None" = None
+    _name_pool: "concurrent.futures.ThreadPoolExecutor | None"
 
     async def getaddrinfo(
         self,

@@ -2,16 +2,20 @@
 //! looks it up.
 //!
 //! After a native step the table keeps the task ("lingers") until something else than a native step
-//! is about to run: of two steps in a row the second overwrites the first, which halves the work. No
-//! Python code can run while a task lingers, but the release of an object may; a finished task is
-//! therefore replaced by None at once.
+//! is about to run: of two steps in a row the second overwrites the first, which halves the work, or
+//! finds its own task there. No Python code can run while a task lingers, but the release of an object
+//! may; a finished task is therefore replaced by None at once.
+
+use std::ptr;
+use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::task::Task;
 use crate::futures::AsFuture;
-use crate::loop_state::{EventLoop, get, set};
+use crate::loop_state::{EventLoop, get};
 use crate::names;
 
 /// Makes `task` the current one. `native` is the loop's native part.
@@ -24,34 +28,46 @@ pub fn enter(
     native: Option<&EventLoop>,
     task: &Bound<'_, Task>,
 ) -> PyResult<()> {
-    let lingers = native.is_some_and(|native| get(&native.lingering));
-    if let Some(other) = table::enter(event_loop, task.as_any(), lingers)? {
+    let lingering = native.map_or(ptr::null_mut(), take_lingering);
+    if lingering == task.as_ptr() {
+        return Ok(());
+    }
+    if let Some(other) = table::enter(event_loop, task.as_any(), !lingering.is_null())? {
         return Err(PyRuntimeError::new_err(format!(
             "Cannot enter into task {} while another task {} is being executed.",
             task.repr()?,
             other.repr()?,
         )));
     }
-    if let Some(native) = native {
-        set(&native.lingering, false);
-    }
     Ok(())
 }
 
-/// Ends the step that [`enter`] began.
+/// What lingers, from now on no more.
+#[inline]
+fn take_lingering(native: &EventLoop) -> *mut ffi::PyObject {
+    let lingering = native.lingering.load(Ordering::Relaxed);
+    native.lingering.store(ptr::null_mut(), Ordering::Relaxed);
+    lingering
+}
+
+/// Ends the step of `task` that [`enter`] began.
 #[inline]
 pub fn leave(
     event_loop: &Bound<'_, PyAny>,
     native: Option<&EventLoop>,
+    task: &Bound<'_, Task>,
     finished: bool,
 ) -> PyResult<()> {
-    match native {
-        Some(native) if get(&native.in_batch) => {
-            set(&native.lingering, true);
-            if finished { table::set(event_loop, &names::none(event_loop.py())) } else { Ok(()) }
-        }
-        _ => table::remove(event_loop),
+    let Some(native) = native.filter(|native| get(&native.in_batch)) else {
+        return table::remove(event_loop);
+    };
+    if !finished {
+        native.lingering.store(task.as_ptr(), Ordering::Relaxed);
+        return Ok(());
     }
+    let none = names::none(event_loop.py());
+    native.lingering.store(none.as_ptr(), Ordering::Relaxed);
+    table::set(event_loop, &none)
 }
 
 /// The task of the loop that executes a step, for code that runs in one.
@@ -66,11 +82,9 @@ pub fn task_of<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py
 /// Takes a lingering task out of the table.
 #[inline]
 pub fn settle(event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
-    let native = event_loop.get();
-    if !get(&native.lingering) {
+    if take_lingering(event_loop.get()).is_null() {
         return Ok(());
     }
-    set(&native.lingering, false);
     table::remove(event_loop.as_any())
 }
 

@@ -64,7 +64,7 @@ pub fn execute<'py>(task: &Bound<'py, Task>, resume: Resume<'py>) -> PyResult<()
     current::enter(&event_loop, native, task)?;
     let outcome = resume_coroutine(task, exception);
     let finished = !future.state.is_pending();
-    let left = current::leave(&event_loop, native, finished);
+    let left = current::leave(&event_loop, native, task, finished);
     if finished {
         registry::remove(py, task.as_ptr(), task.state());
     }
