@@ -18,6 +18,7 @@ pub mod resolve;
 pub mod run;
 pub mod selector;
 pub mod serve;
+mod serve_tls;
 pub mod signals;
 pub mod sock;
 pub mod transport_fds;

@@ -8,7 +8,7 @@ use pyo3::{PyTypeInfo, intern};
 
 use super::lifecycle::inherited;
 use crate::loop_state::EventLoop;
-use crate::names;
+use crate::names::{self, none};
 use crate::tls;
 use crate::transports::datagram;
 use crate::transports::stream::{self, Parts};
@@ -49,17 +49,25 @@ pub fn make_ssl_transport<'py>(
         return inherited(slf)?.call_method(name, arguments, Some(&keywords));
     }
     check_fd(slf, &sock)?;
-    let arguments = (slf, protocol, context, waiter);
-    // A class that somebody has put into asyncio is used.
-    let class = names::asyncio_module(py, "sslproto")?.getattr(intern!(py, "SSLProtocol"))?;
-    let tls = if class.is(names::SSL_PROTOCOL.get(py)?) {
-        tls::SSLProtocol::type_object(py).call(arguments, Some(&keywords))?
-    } else {
-        class.call(arguments, Some(&keywords))?
-    };
+    let tls =
+        tls_protocol((slf, &protocol, context, &waiter.unwrap_or_else(|| none(py))), &keywords)?;
     let application = tls.getattr(intern!(py, "_app_transport"))?;
     stream::new(slf, Parts { sock, protocol: tls, waiter: None, extra, server })?;
     Ok(application)
+}
+
+/// A TLS protocol of the loop, the application's protocol, the SSLContext and the waiter. A class that
+/// somebody has put into asyncio is used.
+pub fn tls_protocol<'py>(
+    parts: (&Bound<'py, EventLoop>, &Bound<'py, PyAny>, &Bound<'py, PyAny>, &Bound<'py, PyAny>),
+    keywords: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = keywords.py();
+    let class = names::asyncio_module(py, "sslproto")?.getattr(intern!(py, "SSLProtocol"))?;
+    if class.is(names::SSL_PROTOCOL.get(py)?) {
+        return tls::SSLProtocol::type_object(py).call(parts, Some(keywords));
+    }
+    class.call(parts, Some(keywords))
 }
 
 /// `_make_datagram_transport`. A socket with methods of its own, or of a family that only Python knows,

@@ -12,9 +12,9 @@ use super::sock::plain;
 use crate::loop_state::{EventLoop, get, set};
 use crate::names;
 
-/// The methods that stock's `create_connection` and `create_unix_connection` come to call, save those
-/// that are watched for `sock_connect` anyway.
-const METHODS: [&str; 9] = [
+/// The methods that stock's `create_connection` and `create_unix_connection` come to call, and those by
+/// which a server accepts TLS connections, save what is watched for `sock_connect` anyway.
+const METHODS: [&str; 11] = [
     "_ensure_resolved",
     "getaddrinfo",
     "_connect_sock",
@@ -24,6 +24,8 @@ const METHODS: [&str; 9] = [
     "_sock_write_done",
     "_create_connection_transport",
     "_make_socket_transport",
+    "_make_ssl_transport",
+    "_accept_connection2",
 ];
 
 /// The methods themselves, which somebody may replace in asyncio's own classes.

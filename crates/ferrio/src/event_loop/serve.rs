@@ -10,10 +10,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit, intern};
 
-use super::connect;
 use super::lifecycle::inherited;
+use super::{connect, connect_parts, serve_tls};
 use crate::loop_state::{Act, Direction, EventLoop, get, watch_act};
-use crate::transports::stream::{self, Accepted};
+use crate::transports::stream::accepting::{self, Accepted};
 use crate::{errors, names};
 
 /// Seconds. CPython: constants.ACCEPT_RETRY_DELAY
@@ -34,6 +34,8 @@ struct Listener {
     /// Family, type and protocol.
     kind: (u16, u16, u16),
     backlog: usize,
+    /// Connections begin with a handshake.
+    tls: bool,
 }
 
 #[pymethods]
@@ -78,7 +80,7 @@ fn listener<'py>(
     }
     let (factory, sock, context) = (args.get_item(0)?, args.get_item(1)?, args.get_item(2)?);
     let plain = sock.get_type().is(names::STOCK_SOCKET.get(py)?);
-    if context.is_truthy()? || !plain || !connect::is_plain_socket(&sock)? {
+    if !plain || !connect::is_plain_socket(&sock)? {
         return Ok(None);
     }
     let number = |name: &str| sock.getattr(name)?.extract::<u16>();
@@ -102,6 +104,7 @@ fn listener<'py>(
         fd,
         kind: (number("family")?, number("type")?, number("proto")?),
         backlog: args.get_item(4)?.extract()?,
+        tls: context.is_truthy()?,
         sock: sock.unbind(),
     }))
 }
@@ -128,7 +131,8 @@ fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
     let py = listener.py();
     let this = listener.get();
     let event_loop = this.event_loop.bind(py);
-    if get(&event_loop.get().debug) || event_loop.get().task_factory.borrow_mut(py).is_some() {
+    let logged = get(&event_loop.get().debug);
+    if logged || event_loop.get().task_factory.borrow_mut(py).is_some() || is_replaced(listener)? {
         // Debug mode logs each connection, and a factory wants to see the task of each.
         let name = intern!(py, "_accept_connection");
         return event_loop.call_method1(name, this.arguments.bind(py).clone()).map(drop);
@@ -151,9 +155,20 @@ fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
         let sockname = this.sockname.as_ref().map(|name| name.bind(py));
         let kind = this.kind;
         let accepted = Accepted { connection, peer, sockname, kind, factory, server };
-        stream::schedule(event_loop, accepted)?;
+        if this.tls {
+            let transport = accepting::hold(event_loop, accepted)?;
+            serve_tls::spawn(event_loop, transport, this.arguments.bind(py))?;
+        } else {
+            accepting::schedule(event_loop, accepted)?;
+        }
     }
     Ok(())
+}
+
+/// Whether somebody has replaced what makes TLS connections, as packages that speed them up do.
+fn is_replaced(listener: &Bound<'_, Listener>) -> PyResult<bool> {
+    let this = listener.get();
+    Ok(this.tls && !connect_parts::are_own(this.event_loop.bind(listener.py()))?)
 }
 
 fn is_over(error: &io::Error) -> bool {

@@ -4,10 +4,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ferrio_capi::StateOf;
 use ferrio_capi::call::call_method;
+use ferrio_capi::dict;
 use ferrio_capi::openssl::{self, Busy, Connection, Wire};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -103,20 +104,41 @@ pub fn begin(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     Ok(())
 }
 
-/// Whether an object is exactly an `ssl.SSLObject`, whose methods nobody has replaced.
+/// The methods of `ssl.SSLObject` that native code goes past, and those of `_ssl._SSLSocket` that they
+/// call and nothing else. CPython: Lib/ssl.py
+const METHODS: [(&str, &str); 7] = [
+    ("read", "read"),
+    ("write", "write"),
+    ("do_handshake", "do_handshake"),
+    ("unwrap", "shutdown"),
+    ("getpeercert", "getpeercert"),
+    ("cipher", "cipher"),
+    ("compression", "compression"),
+];
+
+/// Whether an object is exactly an `ssl.SSLObject`, whose methods nobody has replaced since the first one.
 fn is_stock(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static METHODS: PyOnceLock<[Py<PyAny>; 2]> = PyOnceLock::new();
+    static ORIGINALS: PyOnceLock<Vec<Py<PyAny>>> = PyOnceLock::new();
+    /// The class has its own methods as long as it has this version.
+    static VERSION: AtomicU32 = AtomicU32::new(0);
     let py = object.py();
     let class = names::SSL_OBJECT.get(py)?;
-    let methods = || -> PyResult<[Py<PyAny>; 2]> {
-        Ok([
-            class.getattr(intern!(py, "read"))?.unbind(),
-            class.getattr(intern!(py, "write"))?.unbind(),
-        ])
+    if !object.get_type().is(class) {
+        return Ok(false);
+    }
+    let version = dict::class_version_of(object);
+    if version != 0 && version == VERSION.load(Ordering::Relaxed) {
+        return Ok(true);
+    }
+    let now = || -> PyResult<Vec<Py<PyAny>>> {
+        METHODS.iter().map(|(name, _)| Ok(class.getattr(*name)?.unbind())).collect()
     };
-    let [read, write] = methods()?;
-    let [known_read, known_write] = METHODS.get_or_try_init(py, methods)?;
-    Ok(object.get_type().is(class) && read.is(known_read) && write.is(known_write))
+    let (methods, originals) = (now()?, ORIGINALS.get_or_try_init(py, now)?);
+    let same = methods.iter().zip(originals).all(|(method, original)| method.is(original));
+    if same {
+        VERSION.store(dict::class_version_of(object), Ordering::Relaxed);
+    }
+    Ok(same)
 }
 
 /// Another SSLObject takes the place of the one that the connection was made with.
@@ -130,12 +152,26 @@ pub fn replace_object(this: &Bound<'_, SSLProtocol>, object: Bound<'_, PyAny>) {
 /// `_sslobj.name()`: None when it would be called from inside of another call.
 pub fn call_object<'py>(
     this: &Bound<'py, SSLProtocol>,
-    name: &Bound<'py, PyString>,
+    name: &'static str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let object = this.state().ssl_object.get_or_none(this.py());
     let direct = this.state().direct.get();
     let Some(_busy) = enter(direct.as_deref()) else { return Ok(None) };
-    call_method(&object, name, []).map(Some)
+    ask_object(this, name).map(Some)
+}
+
+/// `_sslobj.name()`, of METHODS.
+pub fn ask_object<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    name: &'static str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = this.py();
+    let state = this.state();
+    // What `direct` is set for is stock's, so its methods do nothing more than those of the socket.
+    let (object, name) = match (state.direct.get(), METHODS.iter().find(|pair| pair.0 == name)) {
+        (Some(_), Some((_, inner))) => (state.socket.get_or_none(py), *inner),
+        _ => (state.ssl_object.get_or_none(py), name),
+    };
+    call_method(&object, &PyString::intern(py, name), [])
 }
 
 /// A call by way of the SSLObject begins; None when one is under way.

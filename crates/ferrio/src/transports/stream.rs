@@ -10,7 +10,7 @@
 //! Safety: no Python code runs while the buffer is taken out of its cell.
 //! Shutdown: an instance that is freed while its socket is open warns and closes it.
 
-mod accepting;
+pub mod accepting;
 mod attributes;
 mod closing;
 pub mod connecting;
@@ -36,7 +36,6 @@ use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi};
 
-pub use accepting::{Accepted, schedule};
 pub use making::{Parts, new};
 pub use methods::create;
 

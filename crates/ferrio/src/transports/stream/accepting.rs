@@ -27,11 +27,14 @@ pub struct Accepted<'a, 'py> {
     pub server: &'a Bound<'py, PyAny>,
 }
 
-/// Schedules the beginning of an accepted connection.
+/// The transport of an accepted connection, which has no protocol yet.
 ///
 /// # Errors
-/// MemoryError; RuntimeError when the loop is closed.
-pub fn schedule(event_loop: &Bound<'_, EventLoop>, accepted: Accepted<'_, '_>) -> PyResult<()> {
+/// MemoryError.
+pub fn hold<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    accepted: Accepted<'_, 'py>,
+) -> PyResult<Bound<'py, StreamTransport>> {
     let this = STREAM_TRANSPORT.alloc(event_loop.py())?;
     let state = this.state();
     state.fd.set(accepted.connection.into_raw_fd());
@@ -46,6 +49,15 @@ pub fn schedule(event_loop: &Bound<'_, EventLoop>, accepted: Accepted<'_, '_>) -
     // Until the beginning: the factory in the place of the protocol.
     state.protocol.set(accepted.factory.clone());
     state.server.set(accepted.server.clone());
+    Ok(this)
+}
+
+/// Schedules the beginning of an accepted connection.
+///
+/// # Errors
+/// MemoryError; RuntimeError when the loop is closed.
+pub fn schedule(event_loop: &Bound<'_, EventLoop>, accepted: Accepted<'_, '_>) -> PyResult<()> {
+    let this = hold(event_loop, accepted)?;
     call_act_soon(event_loop.as_any(), this.as_any(), &BEGIN)
 }
 
@@ -60,31 +72,65 @@ static BEGIN: Act = Act {
 
 /// `_begin`.
 pub fn begin(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
-    let py = this.py();
     let state = this.state();
-    let (factory, server) = (state.protocol.take(py), state.server.take(py));
-    let (Some(factory), false) = (factory, state.protocol_connected.get()) else { return Ok(()) };
-    let event_loop = state.native_loop(py)?;
-    let protocol = match factory.call0() {
+    if state.protocol_connected.get() || state.protocol.get(this.py()).is_none() {
+        return Ok(());
+    }
+    let event_loop = state.native_loop(this.py())?;
+    let protocol = match make_protocol(this) {
         Ok(protocol) => protocol,
-        Err(error) => {
-            // The socket object, whose end tells of a connection that nobody took.
-            drop(connecting::release(this)?);
-            return failed(&event_loop, error, None, None);
-        }
+        Err(error) => return failed(&event_loop, error, None, None),
     };
-    let made = flow::set_protocol(this, protocol.clone())
-        .and_then(|()| making::begin(this, &event_loop, server));
-    made.or_else(|error| failed(&event_loop, error, Some(&protocol), Some(this)))
+    begin_with(this, &event_loop, protocol.clone())
+        .or_else(|error| failed(&event_loop, error, Some(&protocol), Some(this.as_any())))
+}
+
+/// What the factory makes.
+///
+/// # Errors
+/// The factory's; the connection is nobody's then.
+pub fn make_protocol<'py>(this: &Bound<'py, StreamTransport>) -> PyResult<Bound<'py, PyAny>> {
+    let factory = this.state().protocol.take(this.py());
+    let made = factory.map_or_else(|| Err(errors::uninitialized()), |factory| factory.call0());
+    match made {
+        Ok(protocol) => Ok(protocol),
+        Err(error) => Err(forsake(this, error)?),
+    }
+}
+
+/// After an error, which comes back, nobody takes the connection: the end of the socket object tells of it.
+///
+/// # Errors
+/// As for [`connecting::release`].
+pub fn forsake(this: &Bound<'_, StreamTransport>, error: PyErr) -> PyResult<PyErr> {
+    drop(this.state().server.take(this.py()));
+    connecting::release(this).map(|_| error)
+}
+
+/// The connection of `protocol` begins.
+///
+/// # Errors
+/// As for [`making::new`].
+pub fn begin_with<'py>(
+    this: &Bound<'py, StreamTransport>,
+    event_loop: &Bound<'py, EventLoop>,
+    protocol: Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let server = this.state().server.take(this.py());
+    flow::set_protocol(this, protocol)?;
+    making::begin(this, event_loop, server)
 }
 
 /// An error on the way to a connection is nobody's but debug mode's.
+///
+/// # Errors
+/// `error` when it ends the loop; what an exception handler raises.
 #[cold]
-fn failed<'py>(
+pub fn failed<'py>(
     event_loop: &Bound<'py, EventLoop>,
     error: PyErr,
     protocol: Option<&Bound<'py, PyAny>>,
-    transport: Option<&Bound<'py, StreamTransport>>,
+    transport: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let py = event_loop.py();
     if errors::leaves_the_loop(py, &error) {
