@@ -1,8 +1,8 @@
 """Measurements that are taken while their core runs at its full speed.
 
-The core of a virtual machine is one thread of a physical one, whose other thread may be a stranger's:
-while that one works, everything here takes up to half as long again, for seconds at a time. A fixed piece
-of work, timed before and after each measurement, shows it.
+The core of a virtual machine is one thread of a physical one, whose other thread may be a
+stranger's: while that one works, everything here takes up to half as long again, for seconds at a
+time. A fixed piece of work, timed before and after each measurement, shows it.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class EventLoop(
 
     __module__ = "ferrio"
 
-    # What Python code of the bases keeps on a loop. As long as there is nothing else, a loop has no `__dict__`,
-    # and the interpreter finds its methods without looking there first.
+    # What Python code of the bases keeps on a loop. As long as there is nothing else, a loop has no
+    # `__dict__`, and the interpreter finds its methods without looking there first.
     __slots__ = (
         "_asyncgens",
         "_asyncgens_shutdown_called",

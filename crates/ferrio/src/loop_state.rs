@@ -21,7 +21,9 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+#[cfg(Py_3_14)]
+use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use ferrio_capi::read_space::ReadSpace;
 use ferrio_capi::weak_list::WeakList;
@@ -31,7 +33,7 @@ use ferrio_core::ready::Ready;
 use ferrio_core::timers::{TimerKey, Timers};
 use ferrio_core::wake::WakeFlag;
 use pyo3::prelude::*;
-use pyo3::{PyTraverseError, PyVisit, ffi, intern};
+use pyo3::{PyTraverseError, PyVisit, intern};
 
 pub use item::{Act, CallParts, Item, Watch};
 pub use watch::{Direction, call_act_soon, unwatch, watch_act, watch_act_once};
@@ -118,10 +120,10 @@ pub struct EventLoop {
     pub selector_replaced: AtomicBool,
     /// `_internal_fds`: how many of the watched descriptors are the loop's own.
     pub internal_fds: AtomicU64,
-    /// What asyncio's table of current tasks holds though no step is under way: the native task that
-    /// stepped last, or None after it has finished. Null when it holds nothing, as whenever anything else
-    /// than a native step runs.
-    pub lingering: AtomicPtr<ffi::PyObject>,
+    /// The address of what asyncio's table of current tasks holds though no step is under way: of the
+    /// native task that stepped last, or of None after it has finished. 0 when it holds nothing, as
+    /// whenever anything else than a native step runs.
+    pub lingering: AtomicUsize,
     /// A turn is running its batch: what lingers will be settled.
     pub in_batch: AtomicBool,
     /// What is to be called before the poll is to be called already when this item of the batch ends.
@@ -177,7 +179,7 @@ impl EventLoop {
             class_version: AtomicU32::new(0),
             selector_replaced: AtomicBool::new(false),
             internal_fds: AtomicU64::new(0),
-            lingering: AtomicPtr::new(std::ptr::null_mut()),
+            lingering: AtomicUsize::new(0),
             in_batch: AtomicBool::new(false),
             flush_after_item: AtomicBool::new(false),
             tasks: GilCell::new(WeakList::new()),

@@ -6,11 +6,9 @@
 //! finds its own task there. No Python code can run while a task lingers, but the release of an object
 //! may; a finished task is therefore replaced by None at once.
 
-use std::ptr;
 use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 
 use super::task::Task;
@@ -28,11 +26,11 @@ pub fn enter(
     native: Option<&EventLoop>,
     task: &Bound<'_, Task>,
 ) -> PyResult<()> {
-    let lingering = native.map_or(ptr::null_mut(), take_lingering);
-    if lingering == task.as_ptr() {
+    let lingering = native.map_or(0, take_lingering);
+    if lingering == task.as_ptr() as usize {
         return Ok(());
     }
-    if let Some(other) = table::enter(event_loop, task.as_any(), !lingering.is_null())? {
+    if let Some(other) = table::enter(event_loop, task.as_any(), lingering != 0)? {
         return Err(PyRuntimeError::new_err(format!(
             "Cannot enter into task {} while another task {} is being executed.",
             task.repr()?,
@@ -42,11 +40,11 @@ pub fn enter(
     Ok(())
 }
 
-/// What lingers, from now on no more.
+/// The address of what lingers, from now on no more; 0 when nothing does.
 #[inline]
-fn take_lingering(native: &EventLoop) -> *mut ffi::PyObject {
+fn take_lingering(native: &EventLoop) -> usize {
     let lingering = native.lingering.load(Ordering::Relaxed);
-    native.lingering.store(ptr::null_mut(), Ordering::Relaxed);
+    native.lingering.store(0, Ordering::Relaxed);
     lingering
 }
 
@@ -62,11 +60,11 @@ pub fn leave(
         return table::remove(event_loop);
     };
     if !finished {
-        native.lingering.store(task.as_ptr(), Ordering::Relaxed);
+        native.lingering.store(task.as_ptr() as usize, Ordering::Relaxed);
         return Ok(());
     }
     let none = names::none(event_loop.py());
-    native.lingering.store(none.as_ptr(), Ordering::Relaxed);
+    native.lingering.store(none.as_ptr() as usize, Ordering::Relaxed);
     table::set(event_loop, &none)
 }
 
@@ -82,7 +80,7 @@ pub fn task_of<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py
 /// Takes a lingering task out of the table.
 #[inline]
 pub fn settle(event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
-    if take_lingering(event_loop.get()).is_null() {
+    if take_lingering(event_loop.get()) == 0 {
         return Ok(());
     }
     table::remove(event_loop.as_any())
