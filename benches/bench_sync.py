@@ -27,17 +27,27 @@ async def _produce_and_consume(count: int, maxsize: int) -> None:
     await _run_all([produce(), consume()])
 
 
-@row("Queue(100), 1 producer 1 consumer", count=100_000, operation="one item put and got")
+@row(
+    "Queue(100), 1 producer 1 consumer",
+    count=100_000,
+    operation="one item put and got",
+    installed_goal=3,
+)
 async def queue_100(count: int) -> None:
     await _produce_and_consume(count, 100)
 
 
-@row("Queue(1), 1 producer 1 consumer", count=25_000, operation="one item put and got")
+@row(
+    "Queue(1), 1 producer 1 consumer",
+    count=25_000,
+    operation="one item put and got",
+    installed_goal=3,
+)
 async def queue_1(count: int) -> None:
     await _produce_and_consume(count, 1)
 
 
-@row("Lock, 10 contenders", count=20_000, operation="one hold over a sleep(0)")
+@row("Lock, 10 contenders", count=20_000, operation="one hold over a sleep(0)", installed_goal=5)
 async def lock_10(count: int) -> None:
     lock = asyncio.Lock()
 
@@ -49,7 +59,12 @@ async def lock_10(count: int) -> None:
     await _run_all([contend() for _ in range(10)])
 
 
-@row("Semaphore(5), 50 contenders", count=25_000, operation="one hold over a sleep(0)")
+@row(
+    "Semaphore(5), 50 contenders",
+    count=25_000,
+    operation="one hold over a sleep(0)",
+    installed_goal=4,
+)
 async def semaphore_5_of_50(count: int) -> None:
     semaphore = asyncio.Semaphore(5)
 
@@ -61,7 +76,7 @@ async def semaphore_5_of_50(count: int) -> None:
     await _run_all([contend() for _ in range(50)])
 
 
-@row("Event, 100 waiters", count=50_000, operation="one waiter woken")
+@row("Event, 100 waiters", count=50_000, operation="one waiter woken", installed_goal=3)
 async def event_100(count: int) -> None:
     event = asyncio.Event()
 
@@ -78,7 +93,12 @@ async def event_100(count: int) -> None:
     await _run_all([wait() for _ in range(100)] + [wake()])
 
 
-@row("Condition, 1 producer 1 consumer", count=20_000, operation="one item handed over")
+@row(
+    "Condition, 1 producer 1 consumer",
+    count=20_000,
+    operation="one item handed over",
+    installed_goal=3,
+)
 async def condition(count: int) -> None:
     changed = asyncio.Condition()
     items = 0

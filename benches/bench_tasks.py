@@ -11,7 +11,7 @@ async def _nothing() -> None:
     pass
 
 
-@row("sleep(0), one task", count=100_000, operation="one switch", uvloop_goal=3.5)
+@row("sleep(0), one task", count=100_000, operation="one switch", uvloop_goal=3.5, installed_goal=6)
 async def sleep0_one(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
@@ -30,7 +30,13 @@ async def ferrio_sleep0_one(count: int) -> None:
         await ferrio.sleep(0)
 
 
-@row("sleep(0), 100 tasks", count=100_000, operation="one switch", uvloop_goal=1.6)
+@row(
+    "sleep(0), 100 tasks",
+    count=100_000,
+    operation="one switch",
+    uvloop_goal=1.6,
+    installed_goal=2.8,
+)
 async def sleep0_100(count: int) -> None:
     async def switch(times: int) -> None:
         for _ in range(times):
@@ -92,13 +98,13 @@ async def create_task_await(count: int) -> None:
         await asyncio.create_task(_nothing())
 
 
-@row("gather of 100", count=40_000, operation="one child", uvloop_goal=1.6)
+@row("gather of 100", count=40_000, operation="one child", uvloop_goal=1.6, installed_goal=3)
 async def gather_100(count: int) -> None:
     for _ in range(count // 100):
         await asyncio.gather(*[_nothing() for _ in range(100)])
 
 
-@row("TaskGroup of 100", count=40_000, operation="one child", uvloop_goal=1.6)
+@row("TaskGroup of 100", count=40_000, operation="one child", uvloop_goal=1.6, installed_goal=3)
 async def task_group_100(count: int) -> None:
     for _ in range(count // 100):
         async with asyncio.TaskGroup() as group:
@@ -106,7 +112,7 @@ async def task_group_100(count: int) -> None:
                 group.create_task(_nothing())
 
 
-@row("as_completed of 100", count=20_000, operation="one child")
+@row("as_completed of 100", count=20_000, operation="one child", installed_goal=3)
 async def as_completed_100(count: int) -> None:
     for _ in range(count // 100):
         for completed in asyncio.as_completed([_nothing() for _ in range(100)]):
@@ -119,13 +125,13 @@ async def wait_100(count: int) -> None:
         await asyncio.wait([asyncio.create_task(_nothing()) for _ in range(100)])
 
 
-@row("wait_for", count=30_000, operation="one call that ends in time")
+@row("wait_for", count=30_000, operation="one call that ends in time", installed_goal=4)
 async def wait_for(count: int) -> None:
     for _ in range(count):
         await asyncio.wait_for(_nothing(), 60)
 
 
-@row("asyncio.timeout", count=30_000, operation="one block that ends in time")
+@row("asyncio.timeout", count=30_000, operation="one block that ends in time", installed_goal=4)
 async def timeout(count: int) -> None:
     for _ in range(count):
         async with asyncio.timeout(60):

@@ -101,6 +101,7 @@ def _schedule_timers(count: int, *, first_s: float, spread_s: float) -> asyncio.
     operation="one sleep(0.001)",
     uvloop_goal=2,
     repeatable=False,
+    installed_goal=2.5,
 )
 async def short_sleeps_1000(count: int) -> None:
     await _sleep_shortly(asyncio.sleep, count)

@@ -117,6 +117,7 @@ def add_row(
         label=label,
         operation=operation,
         uvloop_goal=uvloop_goal,
+        installed_goal=None,
         stands_for=None,
         server=server,
         at=at,

@@ -46,6 +46,8 @@ class Case:
     """What one operation is."""
     uvloop_goal: float | None
     """The factor over uvloop that Ferrio is held to, where one is set."""
+    installed_goal: float | None
+    """The same under `ferrio.install()`, where it is another one."""
     stands_for: str | None
     """Only on a row that uses Ferrio's own names: the row that the other loops run instead."""
 
@@ -70,6 +72,7 @@ def row(
     count: int,
     operation: str,
     uvloop_goal: float | None = None,
+    installed_goal: float | None = None,
     stands_for: str | None = None,
     repeatable: bool = True,
 ) -> Callable[[Body], Body]:
@@ -77,7 +80,17 @@ def row(
 
     def declare(body: Body) -> Body:
         name = body.__name__
-        _rows[name] = Row(name, label, operation, uvloop_goal, stands_for, body, count, repeatable)
+        _rows[name] = Row(
+            name,
+            label,
+            operation,
+            uvloop_goal,
+            installed_goal,
+            stands_for,
+            body,
+            count,
+            repeatable,
+        )
         return body
 
     return declare
