@@ -70,6 +70,8 @@ pub struct EventLoop {
     turns: AtomicU32,
     /// The turn in which a TCP transport last wrote.
     wrote_in_turn: AtomicU32,
+    /// When that was sent, in seconds; 0 once a write of the turn waits.
+    sent_at: AtomicU64,
     /// The room that the last read of a socket left over.
     pub read_space: GilCell<Option<ReadSpace>>,
     /// The context in which `sock_recv` and its relatives try a socket that became ready.
@@ -153,6 +155,7 @@ impl EventLoop {
             tls_output: GilCell::new(Vec::new()),
             turns: AtomicU32::new(0),
             wrote_in_turn: AtomicU32::new(0),
+            sent_at: AtomicU64::new(0),
             read_space: GilCell::new(None),
             sock_context: GilCell::new(None),
             skipped_turns: AtomicU32::new(0),

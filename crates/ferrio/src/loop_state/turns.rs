@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use ferrio_capi::Ref;
+use ferrio_core::turn;
 use pyo3::prelude::*;
 
 use super::{BeforePoll, EventLoop, get, set};
@@ -11,6 +12,10 @@ use super::{BeforePoll, EventLoop, get, set};
 /// So many native objects wait for the end of a batch at most: the first answer of a long batch is not to
 /// wait for thousands of others, and waking a peer once for so many answers is once enough.
 const MOST_BEFORE_POLL: usize = 64;
+
+/// For so many seconds after a send its receiver is still at work, and the next send need not wake anybody:
+/// about what an answer of a few microseconds of Python takes, a handler's is longer.
+const AWAKE_S: f64 = 6e-6;
 
 impl EventLoop {
     /// The number of the turn that runs; it repeats after four thousand million turns.
@@ -25,11 +30,19 @@ impl EventLoop {
         self.turns.store(self.turn().wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// A TCP transport writes; whether one has done so before in this turn.
+    /// A TCP transport writes; whether that is better sent later, together with what others write in this
+    /// turn: whoever gets it has been woken by what was sent before, and is asleep again.
     #[inline]
     pub fn note_write(&self) -> bool {
         let turn = self.turn();
-        self.wrote_in_turn.swap(turn, Ordering::Relaxed) == turn
+        let first = self.wrote_in_turn.swap(turn, Ordering::Relaxed) != turn;
+        let now = turn::monotonic();
+        let sent_at = f64::from_bits(self.sent_at.load(Ordering::Relaxed));
+        let waits = !first && now - sent_at > AWAKE_S;
+        // What comes after one that waits does so too.
+        let sent_at = if waits { 0.0_f64 } else { now };
+        self.sent_at.store(sent_at.to_bits(), Ordering::Relaxed);
+        waits
     }
 
     /// Has `act` called with `object` when the batch that runs now has ended, or earlier.

@@ -85,7 +85,7 @@ fn write_chunk(this: &Bound<'_, StreamTransport>, chunk: Chunk) -> PyResult<Opti
     let waits = state.writer.is_set();
     if state.deferred.get() || (waits && state.buffered() > 0) {
         queue(this, chunk, 0);
-        note_second_write(this);
+        state.gathers.set(true);
         return flow::maybe_pause(this).map(|()| None);
     }
     if !waits && defers(this, chunk.as_ref().len())? {
@@ -177,11 +177,12 @@ fn queue(this: &Bound<'_, StreamTransport>, chunk: Chunk, sent: usize) {
 /// runs a batch.
 ///
 /// The first write of a turn does not wait, unless the transport usually writes several times: then they
-/// leave together. Over TCP, where nobody can know when a peer sees what was sent, all other short ones wait
-/// for the end of the batch, because a send wakes the peer: a request of aiohttp's server took 61 µs of CPU
-/// on 64 connections with each answer sent where it is written, and 41 µs with all but the first of a turn
-/// at its end. A peer in the same process may read a Unix socket later in the same batch, so
-/// there what waits is sent when the item ends.
+/// leave together. Over TCP, where nobody can know when a peer sees what was sent, short ones of the other
+/// transports wait for the end of the batch where some time has passed since the last send, because a send
+/// wakes the peer: a request of aiohttp's server took 61 µs of CPU on 64 connections with each answer sent
+/// where it is written, and 41 µs with all but the first of a turn at its end. An echo, which takes few
+/// microseconds, is sent while the peer is awake, and waiting would cost it a tenth. A peer in the same
+/// process may read a Unix socket later in the same batch, so there what waits is sent when the item ends.
 fn defers(this: &Bound<'_, StreamTransport>, len: usize) -> PyResult<bool> {
     let state = this.state();
     let event_loop = state.native_loop(this.py())?;
@@ -203,10 +204,6 @@ fn defers(this: &Bound<'_, StreamTransport>, len: usize) -> PyResult<bool> {
     }
     state.sent_in_turn.set(turn);
     Ok(false)
-}
-
-fn note_second_write(this: &Bound<'_, StreamTransport>) {
-    this.state().gathers.set(true);
 }
 
 fn flush_before_poll(object: &Bound<'_, PyAny>) {
