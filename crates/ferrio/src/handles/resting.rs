@@ -62,21 +62,31 @@ pub fn rest(handle: Bound<'_, PyAny>) {
     if !is_unknown(&handle) {
         return;
     }
-    if let Some(plain) = as_handle(&handle) {
-        if empty(py, plain, true) {
-            keep(handle, &HANDLES);
-        }
-    } else if let Some(timer) = as_timer_handle(&handle)
-        && empty(py, timer, is_unscheduled(timer))
-    {
-        keep(handle, &TIMERS);
+    let place = if let Some(plain) = as_handle(&handle) {
+        empty(py, plain, true).then_some(&HANDLES)
+    } else if let Some(timer) = as_timer_handle(&handle) {
+        empty(py, timer, is_unscheduled(timer)).then_some(&TIMERS)
+    } else {
+        place_of_other(&handle)
+    };
+    if let Some(place) = place {
+        keep(handle, place);
     }
-    #[cfg(Py_3_14)]
-    if let Some(plain) = thread_safe::cast(&handle)
-        && empty(py, plain, thread_safe::is_as_new(plain))
-    {
-        keep(handle, &THREAD_SAFE);
-    }
+}
+
+/// The place of a handle of `call_soon_threadsafe`, emptied.
+#[cfg(Py_3_14)]
+#[inline]
+fn place_of_other(handle: &Bound<'_, PyAny>) -> Option<&'static GilCell<Vec<Ref>>> {
+    let plain = thread_safe::cast(handle)?;
+    empty(handle.py(), plain, thread_safe::is_as_new(plain)).then_some(&THREAD_SAFE)
+}
+
+/// Before 3.14 there is no other class.
+#[cfg(not(Py_3_14))]
+#[inline]
+fn place_of_other(_: &Bound<'_, PyAny>) -> Option<&'static GilCell<Vec<Ref>>> {
+    None
 }
 
 /// Empties a handle whose other fields are those of a new one.
