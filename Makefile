@@ -113,9 +113,12 @@ programs-hosts: build $(venv)/.group-programs ## compare all reference programs 
 	PYTHON=$(abspath $(bin)/python) $(programs)/localweb/with_localweb.sh \
 		$(programs)/compare.py --python $(abspath $(bin)/python) --hosts $(ARGS)
 
+# What is compiled for Python 3.14 alone is checked where there is none: PyO3 reads what it is like from a file.
 lint: build $(venv)/.group-lint $(venv)/.group-test ## check format, lints, types, stubs, layers, sizes, names
 	cargo fmt --all --check
 	$(cargo) clippy --workspace --all-targets --locked -- -D warnings
+	PYO3_CONFIG_FILE=$(abspath tools/python314_pyo3.cfg) CARGO_TARGET_DIR=target/lint \
+		cargo check --package ferrio --locked
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy

@@ -37,14 +37,14 @@ def test_connections_one_after_another_leave_nothing(scene, peers, size, certifi
     server = scene("tls_scenes.serve", certificate=certificate, number=50, engine=way)
     crowd = peers("tls_churn", server.hear()["address"])
     start = server.ask("count")
-    rounds = [server_count(server, crowd, size(60, 1_400)) for _ in range(WARM_UP_ROUNDS + 4)]
+    rounds = [server_count(server, crowd, size(60, 1_430)) for _ in range(WARM_UP_ROUNDS + 4)]
     crowd.end()
     server.end()
     assert all(count["descriptors"] == start["descriptors"] for count in rounds)
     assert all(count["threads"] == start["threads"] for count in rounds)
     warm, *later = rounds[WARM_UP_ROUNDS - 1 :]
     assert min(count["rss"] for count in later[2:]) - warm["rss"] <= GROWTH
-    assert rounds[-1]["made"] == 7 * size(60, 1_400)
+    assert rounds[-1]["made"] == 7 * size(60, 1_430)
     assert rounds[-1]["reported"] == []
 
 
