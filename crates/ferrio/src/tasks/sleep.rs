@@ -152,7 +152,9 @@ fn is_zero_or_less(delay: &Bound<'_, PyAny>) -> PyResult<bool> {
     if let Ok(delay) = delay.cast_exact::<PyFloat>() {
         return Ok(delay.value() <= 0.0);
     }
-    delay.le(0)
+    let zero = 0_i32.into_pyobject(delay.py())?;
+    // CPython has one object for it, which most calls name.
+    if delay.is(&zero) { Ok(true) } else { delay.le(zero) }
 }
 
 fn wait_natively<'py>(

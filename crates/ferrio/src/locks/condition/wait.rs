@@ -4,9 +4,9 @@
 //! whatever woke it. `first` is its future in the queue while it sleeps. `second` is the exception that will be raised once the lock is acquired: what ended the sleep, or,
 //! with [`CANCELLED`], the last cancellation since.
 
-use ferrio_capi::StateOf;
 use ferrio_capi::method::{Arguments, Object};
 use ferrio_capi::signature::Signature;
+use ferrio_capi::{StateOf, handled};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -185,6 +185,16 @@ fn keep_cancellation(this: &Bound<'_, Coroutine>, error: PyErr) -> PyResult<()> 
     Ok(())
 }
 
+/// The error of `raise cancellation`. What the caller is handling becomes its context, unless the sleep ended
+/// with an exception, which is then what is being handled.
+fn raise_kept(cancellation: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let py = cancellation.py();
+    if cancellation.getattr(intern!(py, "__context__"))?.is_none() {
+        return Ok(handled::raise(py, cancellation));
+    }
+    Ok(PyErr::from_value(cancellation.clone()))
+}
+
 /// The wait ends; `failed` is why the lock could not be acquired.
 fn finish<'py>(
     this: &Bound<'py, Coroutine>,
@@ -192,15 +202,16 @@ fn finish<'py>(
     failed: Option<PyErr>,
 ) -> PyResult<Progress<'py>> {
     let py = this.py();
-    let earlier = this.state().second.take(py);
-    let error = match (failed, earlier) {
+    let cancelled = this.state().number.get() == CANCELLED;
+    let error = match (failed, this.state().second.take(py)) {
         (None, None) => return Ok(Progress::Return(boolean(py, true))),
+        (None, Some(cancellation)) if cancelled => raise_kept(&cancellation)?,
         (None, Some(earlier)) => PyErr::from_value(earlier),
-        (Some(error), earlier) => {
-            let earlier = earlier.unwrap_or_else(|| names::none(py));
+        (Some(error), Some(earlier)) if !cancelled => {
             error.value(py).setattr(intern!(py, "__context__"), earlier)?;
             error
         }
+        (Some(error), _) => error,
     };
     // A notification may have been meant for this task: another one gets it.
     let passed_on = match cfg!(Py_3_13) {
