@@ -9,7 +9,8 @@ from ferrio import _ferrio
 if TYPE_CHECKING:
     import ssl
 
-_STOCK_PROTOCOL = sslproto.SSLProtocol
+# What may stand in asyncio: its own class, for which ours serves, or ours.
+_SERVED = (sslproto.SSLProtocol, _ferrio.SSLProtocol)
 
 # Since gh-142352 asyncio hands over what a StreamReader has already got when a server starts TLS:
 # it is the beginning of the peer's handshake.
@@ -36,7 +37,7 @@ class StartingTLS(asyncio.SelectorEventLoop):
         """
         library: Any = getattr(sslproto, "ssl", None)
         if (
-            sslproto.SSLProtocol is not _STOCK_PROTOCOL
+            sslproto.SSLProtocol not in _SERVED
             or library is None
             or not isinstance(sslcontext, library.SSLContext)
             or not getattr(transport, "_start_tls_compatible", False)
@@ -76,6 +77,8 @@ class StartingTLS(asyncio.SelectorEventLoop):
             transport.close()
             made.cancel()
             resumed.cancel()
+            # The traceback has this frame, and the future has the exception.
+            del done
             raise
         return tls._app_transport
 

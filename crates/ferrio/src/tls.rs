@@ -16,6 +16,7 @@ mod methods;
 mod pipe;
 mod protocol;
 mod reading;
+mod stock;
 mod transport;
 mod transport_methods;
 mod writing;

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::protocol::SSLProtocol;
-use super::{engine, errors, handshake, methods, reading, transport, writing};
+use super::{engine, errors, handshake, methods, reading, stock, transport, writing};
 use crate::names::{self, none};
 
 /// `connection_lost`: the transport below is gone.
@@ -81,11 +81,21 @@ pub fn start(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
         return abort(this, &none(py));
     }
     let event_loop = state.event_loop.get_or_none(py);
-    let check = this.getattr(intern!(py, "_check_shutdown_timeout"))?;
-    let seconds = state.shutdown_timeout.get_or_none(py);
-    let timer = call_method(&event_loop, intern!(py, "call_later"), [&seconds, &check])?;
-    state.shutdown_timer.set(timer);
+    start_timer(this, &event_loop)?;
     flush(this)
+}
+
+/// From now on the shutdown has its time.
+fn start_timer<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    event_loop: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = this.py();
+    let check = this.getattr(intern!(py, "_check_shutdown_timeout"))?;
+    let seconds = this.state().shutdown_timeout.get_or_none(py);
+    let timer = call_method(event_loop, intern!(py, "call_later"), [&seconds, &check])?;
+    this.state().shutdown_timer.set(timer);
+    Ok(())
 }
 
 /// `_check_shutdown_timeout`.
@@ -130,8 +140,12 @@ pub fn shut_down(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
 /// `_on_shutdown_complete(None)`.
 pub fn complete(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
-    cancel_timer(this)?;
     let event_loop = this.state().event_loop.get_or_none(py);
+    if !stock::limits_the_last_writes(py)? {
+        cancel_timer(this)?;
+    } else if !this.state().shutdown_timer.is_set() {
+        start_timer(this, &event_loop)?;
+    }
     let close = this.state().transport.get_or_none(py).getattr(intern!(py, "close"))?;
     call_method(&event_loop, intern!(py, "call_soon"), [&close]).map(drop)
 }

@@ -166,6 +166,14 @@ fn set_app_protocol<'py>(this: This<'_, 'py>, protocol: &Bound<'py, PyAny>) -> O
     Ok(none(this.py()))
 }
 
+fn is_transport_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
+    let py = this.py();
+    match this.state().transport.get(py) {
+        Some(transport) => transport.call_method0(intern!(py, "is_closing")),
+        None => Ok(boolean(py, false)),
+    }
+}
+
 fn get_app_transport<'py>(this: This<'_, 'py>) -> Object<'py> {
     transport::get(this)
 }
@@ -304,6 +312,7 @@ fn of_the_ends(members: Members, doc: &'static CStr) -> Members {
         .keywords::<P, _>(c"_fatal_error", fatal_error, doc)
         .keywords::<P, _>(c"_wakeup_waiter", wakeup_waiter, doc)
         .noargs::<P, _>(c"_get_app_transport", get_app_transport, doc)
+        .noargs::<P, _>(c"_is_transport_closing", is_transport_closing, doc)
         .one::<P, _>(c"_set_app_protocol", set_app_protocol, doc)
         .keywords::<P, _>(c"_get_extra_info", get_extra_info, doc)
 }

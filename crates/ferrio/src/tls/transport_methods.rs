@@ -6,12 +6,13 @@ use ferrio_capi::signature::Signature;
 use ferrio_core::tls::Marks;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyTuple};
 
 use super::protocol::SSLProtocol;
 use super::transport::{self, SSLProtocolTransport, TRANSPORT, protocol_of};
-use super::{engine, flow, making, methods, reading, writing};
+use super::{engine, flow, making, methods, reading, stock, writing};
 use crate::errors;
 use crate::names::{self, boolean, none};
 
@@ -49,8 +50,19 @@ fn get_protocol<'py>(this: This<'_, 'py>) -> Object<'py> {
     Ok(protocol_of(this, "_app_protocol")?.state().app_protocol.get_or_none(this.py()))
 }
 
-fn is_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
+fn closed<'py>(this: This<'_, 'py>) -> Object<'py> {
     Ok(boolean(this.py(), this.state().closed.get()))
+}
+
+fn is_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
+    let py = this.py();
+    if !this.state().closed.get()
+        && stock::asks_the_transport_below(py)?
+        && let Some(protocol) = this.state().protocol.get(py)
+    {
+        return protocol.call_method0(intern!(py, "_is_transport_closing"));
+    }
+    closed(this)
 }
 
 fn close<'py>(this: This<'_, 'py>) -> Object<'py> {
@@ -214,7 +226,7 @@ fn attributes(members: Members) -> Members {
     members
         .get::<T, _>(c"_loop", event_loop)
         .get_set::<T, _, _>(c"_ssl_protocol", ssl_protocol, set_ssl_protocol)
-        .get_set::<T, _, _>(c"_closed", is_closing, set_closed)
+        .get_set::<T, _, _>(c"_closed", closed, set_closed)
         .get::<T, _>(c"_protocol_paused", protocol_paused)
 }
 
