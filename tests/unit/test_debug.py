@@ -244,8 +244,8 @@ def test_a_coroutine_never_awaited_says_where_it_was_made(debug_loop, run):
 
 
 def test_a_wait_for_a_slow_poll_does_not_count_as_a_slow_callback(debug_loop, run, logged):
-    debug_loop.slow_callback_duration = 0.01
-    run(asyncio.sleep(0.02))
+    debug_loop.slow_callback_duration = 0.25
+    run(asyncio.sleep(0.3))
     assert [text for text in logged() if text.startswith("Executing")] == []
 
 
