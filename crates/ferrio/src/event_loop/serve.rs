@@ -34,8 +34,8 @@ struct Listener {
     /// Family, type and protocol.
     kind: (u16, u16, u16),
     backlog: usize,
-    /// Connections begin with a handshake.
-    tls: bool,
+    /// Where connections begin with a handshake: what their TLS protocols are made with.
+    tls: Option<Py<PyTuple>>,
 }
 
 #[pymethods]
@@ -46,6 +46,7 @@ impl Listener {
         visit.call(&self.factory)?;
         visit.call(&self.server)?;
         self.sockname.iter().try_for_each(|name| visit.call(name))?;
+        self.tls.iter().try_for_each(|terms| visit.call(terms))?;
         visit.call(&self.arguments)
     }
 }
@@ -104,7 +105,7 @@ fn listener<'py>(
         fd,
         kind: (number("family")?, number("type")?, number("proto")?),
         backlog: args.get_item(4)?.extract()?,
-        tls: context.is_truthy()?,
+        tls: if context.is_truthy()? { Some(serve_tls::terms(args)?.unbind()) } else { None },
         sock: sock.unbind(),
     }))
 }
@@ -155,11 +156,12 @@ fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
         let sockname = this.sockname.as_ref().map(|name| name.bind(py));
         let kind = this.kind;
         let accepted = Accepted { connection, peer, sockname, kind, factory, server };
-        if this.tls {
-            let transport = accepting::hold(event_loop, accepted)?;
-            serve_tls::spawn(event_loop, transport, this.arguments.bind(py))?;
-        } else {
-            accepting::schedule(event_loop, accepted)?;
+        match &this.tls {
+            None => accepting::schedule(event_loop, accepted)?,
+            Some(terms) => {
+                let transport = accepting::hold(event_loop, accepted)?;
+                serve_tls::spawn(event_loop, transport, terms.bind(py))?;
+            }
         }
     }
     Ok(())
@@ -168,7 +170,7 @@ fn accept(listener: &Bound<'_, Listener>) -> PyResult<()> {
 /// Whether somebody has replaced what makes TLS connections, as packages that speed them up do.
 fn is_replaced(listener: &Bound<'_, Listener>) -> PyResult<bool> {
     let this = listener.get();
-    Ok(this.tls && !connect_parts::are_own(this.event_loop.bind(listener.py()))?)
+    Ok(this.tls.is_some() && !connect_parts::are_own(this.event_loop.bind(listener.py()))?)
 }
 
 fn is_over(error: &io::Error) -> bool {

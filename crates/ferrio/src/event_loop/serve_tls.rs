@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::connect;
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
+use crate::errors;
 use crate::futures::methods as futures;
 use crate::loop_state::EventLoop;
 use crate::names::none;
@@ -15,7 +16,7 @@ use crate::tasks::task::{self, Parts};
 use crate::transports::stream::{StreamTransport, accepting};
 
 /// Its `owner` is the loop. Until the handshake begins, `first` is the transport of the connection and
-/// `second` the arguments of `_start_serving`; then the application's transport and protocol.
+/// `second` the terms of its server; then the application's transport and protocol.
 static ACCEPT: Kind = Kind {
     name: "_accept_connection2",
     qualified_name: "BaseSelectorEventLoop._accept_connection2",
@@ -23,15 +24,28 @@ static ACCEPT: Kind = Kind {
     resume,
 };
 
+/// What the TLS protocols of a server are made with: the SSLContext and the keywords, of the arguments of
+/// `_start_serving`.
+pub fn terms<'py>(arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
+    let keywords = PyDict::new(arguments.py());
+    keywords.set_item("server_side", true)?;
+    for (index, name) in [(5, "ssl_handshake_timeout"), (6, "ssl_shutdown_timeout")] {
+        if let Ok(seconds) = arguments.get_item(index) {
+            keywords.set_item(name, seconds)?;
+        }
+    }
+    (arguments.get_item(2)?, keywords).into_pyobject(arguments.py())
+}
+
 /// Gives the connection of `transport` its task.
 pub fn spawn<'py>(
     slf: &Bound<'py, EventLoop>,
     transport: Bound<'py, StreamTransport>,
-    arguments: &Bound<'py, PyTuple>,
+    terms: &Bound<'py, PyTuple>,
 ) -> PyResult<()> {
     let coro = coroutine::new(slf, &ACCEPT)?;
     coro.state().first.set(transport);
-    coro.state().second.set(arguments.clone());
+    coro.state().second.set(terms.clone());
     let coro = coro.into_any();
     if slf.get().makes_tasks(slf.py()) {
         return task::spawn(slf, Parts { coro, name: None, context: None }).map(drop);
@@ -46,8 +60,8 @@ fn owner<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Bound<'py, EventLoop>> {
 fn start<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
     let py = this.py();
     let event_loop = owner(this)?;
-    let transport = this.state().first.get_or_none(py).cast_into::<StreamTransport>()?;
-    drop(this.state().first.take(py));
+    let transport = this.state().first.take(py).ok_or_else(errors::uninitialized)?;
+    let transport = transport.cast_into::<StreamTransport>()?;
     let protocol = match accepting::make_protocol(&transport) {
         Ok(protocol) => protocol,
         Err(error) => return over(&event_loop, error, None, None),
@@ -67,18 +81,11 @@ fn begin<'py>(
     protocol: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
-    let arguments = this.state().second.get_or_none(py).cast_into::<PyTuple>()?;
+    let terms = this.state().second.get_or_none(py);
+    let (context, keywords) = terms.extract::<(Bound<'py, PyAny>, Bound<'py, PyDict>)>()?;
     let made = futures::create_for(event_loop.as_any()).and_then(|waiter| {
-        let keywords = PyDict::new(py);
-        keywords.set_item(intern!(py, "server_side"), true)?;
-        for (index, name) in [(5, "ssl_handshake_timeout"), (6, "ssl_shutdown_timeout")] {
-            if let Ok(seconds) = arguments.get_item(index) {
-                keywords.set_item(name, seconds)?;
-            }
-        }
-        let context = arguments.get_item(2)?;
-        let made = (event_loop, protocol, &context, &waiter);
-        connect::tls_protocol(made, &keywords).map(|tls| (tls, waiter))
+        let parts = (event_loop, protocol, &context, &waiter);
+        connect::tls_protocol(parts, &keywords).map(|tls| (tls, waiter))
     });
     let (tls, waiter) = match made {
         Ok(made) => made,

@@ -73,7 +73,7 @@ static BEGIN: Act = Act {
 /// `_begin`.
 pub fn begin(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let state = this.state();
-    if state.protocol_connected.get() || state.protocol.get(this.py()).is_none() {
+    if state.protocol_connected.get() || !state.protocol.is_set() {
         return Ok(());
     }
     let event_loop = state.native_loop(this.py())?;
