@@ -120,7 +120,7 @@ pub fn flush(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
 pub fn shut_down(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     if !this.state().eof_received.get() {
-        match engine::call_object(this, "unwrap") {
+        match engine::call_object(this, intern!(py, "unwrap")) {
             Ok(Some(_)) => {}
             // From inside of a call on the same connection: what comes next goes on.
             Ok(None) => return Ok(()),

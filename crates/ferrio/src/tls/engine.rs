@@ -104,17 +104,10 @@ pub fn begin(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     Ok(())
 }
 
-/// The methods of `ssl.SSLObject` that native code goes past, and those of `_ssl._SSLSocket` that they
-/// call and nothing else. CPython: Lib/ssl.py
-const METHODS: [(&str, &str); 7] = [
-    ("read", "read"),
-    ("write", "write"),
-    ("do_handshake", "do_handshake"),
-    ("unwrap", "shutdown"),
-    ("getpeercert", "getpeercert"),
-    ("cipher", "cipher"),
-    ("compression", "compression"),
-];
+/// The methods of `ssl.SSLObject` that native code goes past. They call those of `_ssl._SSLSocket` of the same
+/// name, `unwrap` its `shutdown`, and do nothing else. CPython: Lib/ssl.py
+const METHODS: [&str; 7] =
+    ["read", "write", "do_handshake", "unwrap", "getpeercert", "cipher", "compression"];
 
 /// Whether an object is exactly an `ssl.SSLObject`, whose methods nobody has replaced since the first one.
 fn is_stock(object: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -131,7 +124,7 @@ fn is_stock(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         return Ok(true);
     }
     let now = || -> PyResult<Vec<Py<PyAny>>> {
-        METHODS.iter().map(|(name, _)| Ok(class.getattr(*name)?.unbind())).collect()
+        METHODS.iter().map(|name| Ok(class.getattr(*name)?.unbind())).collect()
     };
     let (methods, originals) = (now()?, ORIGINALS.get_or_try_init(py, now)?);
     let same = methods.iter().zip(originals).all(|(method, original)| method.is(original));
@@ -152,26 +145,25 @@ pub fn replace_object(this: &Bound<'_, SSLProtocol>, object: Bound<'_, PyAny>) {
 /// `_sslobj.name()`: None when it would be called from inside of another call.
 pub fn call_object<'py>(
     this: &Bound<'py, SSLProtocol>,
-    name: &'static str,
+    name: &Bound<'py, PyString>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let direct = this.state().direct.get();
     let Some(_busy) = enter(direct.as_deref()) else { return Ok(None) };
     ask_object(this, name).map(Some)
 }
 
-/// `_sslobj.name()`, of METHODS.
+/// `_sslobj.name()`; `name` is one of METHODS, interned.
 pub fn ask_object<'py>(
     this: &Bound<'py, SSLProtocol>,
-    name: &'static str,
+    name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
-    let state = this.state();
-    // What `direct` is set for is stock's, so its methods do nothing more than those of the socket.
-    let (object, name) = match (state.direct.get(), METHODS.iter().find(|pair| pair.0 == name)) {
-        (Some(_), Some((_, inner))) => (state.socket.get_or_none(py), *inner),
-        _ => (state.ssl_object.get_or_none(py), name),
+    // Set where the object's methods are stock's (`is_stock`).
+    let Some(socket) = this.state().socket.get(py) else {
+        return call_method(&this.state().ssl_object.get_or_none(py), name, []);
     };
-    call_method(&object, &PyString::intern(py, name), [])
+    let inner = if name.is(intern!(py, "unwrap")) { intern!(py, "shutdown") } else { name };
+    call_method(&socket, inner, [])
 }
 
 /// A call by way of the SSLObject begins; None when one is under way.

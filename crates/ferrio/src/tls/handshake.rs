@@ -55,7 +55,7 @@ pub fn check_timeout(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
 /// `_do_handshake`.
 pub fn go_on(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
-    match engine::call_object(this, "do_handshake") {
+    match engine::call_object(this, intern!(py, "do_handshake")) {
         Ok(None) => Ok(()),
         Ok(Some(_)) => complete(this, None),
         Err(error) if errors::is_again(py, &error)? => writing::process_outgoing(this),
@@ -78,7 +78,7 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
     let certificate = match error {
         Some(error) => Err(error),
         None => methods::advance(this, Phase::Wrapped)
-            .and_then(|()| engine::ask_object(this, "getpeercert")),
+            .and_then(|()| engine::ask_object(this, intern!(py, "getpeercert"))),
     };
     let certificate = match certificate {
         Ok(certificate) => certificate,
@@ -89,8 +89,11 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
     let extra = state.extra.get_or_none(py);
     let extra = extra.cast::<PyDict>()?;
     extra.set_item(intern!(py, "peercert"), certificate)?;
-    extra.set_item(intern!(py, "cipher"), engine::ask_object(this, "cipher")?)?;
-    extra.set_item(intern!(py, "compression"), engine::ask_object(this, "compression")?)?;
+    extra.set_item(intern!(py, "cipher"), engine::ask_object(this, intern!(py, "cipher"))?)?;
+    extra.set_item(
+        intern!(py, "compression"),
+        engine::ask_object(this, intern!(py, "compression"))?,
+    )?;
     extra.set_item(intern!(py, "ssl_object"), &object)?;
     note_callback(this, &object)?;
     if state.machine.tell_made() {

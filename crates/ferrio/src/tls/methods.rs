@@ -17,6 +17,7 @@ use super::{
     ending, engine, errors, flow, handshake, making, members, reading, transport, writing,
 };
 use crate::names::{self, boolean, none};
+use crate::transports::stream::direct;
 
 type This<'a, 'py> = &'a Bound<'py, SSLProtocol>;
 
@@ -166,11 +167,12 @@ fn set_app_protocol<'py>(this: This<'_, 'py>, protocol: &Bound<'py, PyAny>) -> O
     Ok(none(this.py()))
 }
 
-fn is_transport_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
+pub(super) fn is_transport_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
     let py = this.py();
-    match this.state().transport.get(py) {
-        Some(transport) => transport.call_method0(intern!(py, "is_closing")),
-        None => Ok(boolean(py, false)),
+    let Some(transport) = this.state().transport.get(py) else { return Ok(boolean(py, false)) };
+    match direct::is_closing(&transport) {
+        Some(closing) => Ok(boolean(py, closing)),
+        None => transport.call_method0(intern!(py, "is_closing")),
     }
 }
 

@@ -6,7 +6,6 @@ use ferrio_capi::signature::Signature;
 use ferrio_core::tls::Marks;
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyTuple};
 
@@ -60,7 +59,7 @@ fn is_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
         && stock::asks_the_transport_below(py)?
         && let Some(protocol) = this.state().protocol.get(py)
     {
-        return protocol.call_method0(intern!(py, "_is_transport_closing"));
+        return methods::is_transport_closing(protocol.cast::<SSLProtocol>()?);
     }
     closed(this)
 }
