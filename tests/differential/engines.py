@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+PATIENCE_AT_START = 25  # seconds until a worker is there, on a machine with other work
 PATIENCE = 10  # seconds that a program may take, more than a thousand times what one does take
 
 
@@ -30,7 +31,7 @@ class Engine:
             stdout=subprocess.PIPE,
             env=environment,
         )
-        if self.receive() != "ready":
+        if self.receive(PATIENCE_AT_START) != "ready":
             raise RuntimeError(f"the worker of {' '.join(self.arguments)} does not start")
 
     def send(self, source):
@@ -41,11 +42,12 @@ class Engine:
         self.process.stdin.write(struct.pack("I", len(message)) + message)
         self.process.stdin.flush()
 
-    def receive(self):
+    def receive(self, patience=None):
         """("played", trace, late events), or ("hangs",), or ("crashed", status)."""
-        answer = self.read(4)
+        patience = PATIENCE if patience is None else patience
+        answer = self.read(4, patience)
         if isinstance(answer, bytes):
-            answer = self.read(*struct.unpack("I", answer))
+            answer = self.read(*struct.unpack("I", answer), patience)
         if not isinstance(answer, bytes):
             self.stop()
             return answer
@@ -54,11 +56,11 @@ class Engine:
             raise RuntimeError(f"no program for {' '.join(self.arguments)}:\n{answer[1]}")
         return answer
 
-    def read(self, size):
+    def read(self, size, patience):
         """So many bytes, or ("hangs",) or ("crashed", status)."""
         descriptor, parts = self.process.stdout.fileno(), b""
         while len(parts) < size:
-            if not select.select([descriptor], [], [], PATIENCE)[0]:
+            if not select.select([descriptor], [], [], patience)[0]:
                 return ("hangs",)
             part = os.read(descriptor, size - len(parts))
             if not part:

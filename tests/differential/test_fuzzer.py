@@ -40,7 +40,7 @@ def test_a_planted_bug_is_found_and_made_small(pair_with, bug, feature):
 
 
 def test_an_engine_that_hangs_is_a_difference_and_the_next_program_goes_on(pair_with, monkeypatch):
-    monkeypatch.setattr(engines, "PATIENCE", 5)
+    monkeypatch.setattr(engines, "PATIENCE", 1)
     pair = pair_with("asyncio", "barrier_spins")
     hanging = program(
         "b0 = asyncio.Barrier(2)",

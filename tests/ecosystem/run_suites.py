@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Iterator
 
 import sources
 
@@ -153,12 +154,9 @@ def passing_alone(
 ) -> set[str]:
     """Those of the tests that pass on Ferrio when they run with few others, one after the other."""
     passing: set[str] = set()
-    for turn in range(RUNS_ALONE):
-        left = differing - passing
-        if left and len(left) <= MOST_RUN_ALONE:
-            alone = run_alone(suite, "ferrio", prefix, folder / f"alone-{turn}", left)
-            passing |= alone.passed() & differing
-            print(failures(alone), end="")
+    for alone in turns_alone(suite, "ferrio", prefix, folder, differing, passing):
+        passing |= alone.passed() & differing
+        print(failures(alone), end="")
     return passing
 
 
@@ -167,23 +165,28 @@ def failing_alone_on_stock(
 ) -> set[str]:
     """Those of the tests that stock passed in the crowd, but fails in one of the turns alone."""
     failing: set[str] = set()
-    for turn in range(RUNS_ALONE):
-        left = tests - failing
-        if left and len(left) <= MOST_RUN_ALONE:
-            alone = run_alone(suite, "stock", prefix, folder / f"alone-stock-{turn}", left)
-            failing |= {test for test in left if alone.tests.get(test) == "failed"}
-    print(
-        "".join(f"fails on stock too when run alone: {test}\n" for test in sorted(failing)), end=""
-    )
+    for alone in turns_alone(suite, "stock", prefix, folder, tests, failing):
+        failing |= {test for test in tests if alone.tests.get(test) == "failed"}
+    for test in sorted(failing):
+        print(f"fails on stock too when run alone: {test}")
     return failing
 
 
-def run_alone(
-    suite: sources.Suite, target: str, prefix: str, record: pathlib.Path, tests: set[str]
-) -> Outcomes:
-    """A run of these tests, one after the other."""
+def turns_alone(
+    suite: sources.Suite,
+    target: str,
+    prefix: str,
+    folder: pathlib.Path,
+    tests: set[str],
+    settled: set[str],
+) -> Iterator[Outcomes]:
+    """Runs of the tests that the caller has not settled yet, one test after the other."""
     options = [option for option in suite.arguments if option != "tests"]
-    return run(suite, target, prefix, record, [*options, "--", *sorted(tests)])
+    for turn in range(RUNS_ALONE):
+        left = sorted(tests - settled)
+        if left and len(left) <= MOST_RUN_ALONE:
+            record = folder / f"alone-{target}-{turn}"
+            yield run(suite, target, prefix, record, [*options, "--", *left])
 
 
 def outdated(listed: reasoned_list.ReasonedList, stock: Outcomes, ferrio: Outcomes) -> list[str]:

@@ -56,12 +56,17 @@ def tasks_beside_the_own():
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 
+async def task_in_handshake():
+    await turns(3)
+    (task,) = tasks_beside_the_own()
+    return task
+
+
 def test_a_task_waits_for_the_end_of_the_handshake(run, serve, protocol):
     silent = serve(protocol)
 
     async def main():
-        await turns(3)
-        (task,) = tasks_beside_the_own()
+        task = await task_in_handshake()
         silent.close()
         await asyncio.wait([task])
         return task.get_coro().__qualname__, task.cancelled(), task.exception(), task.result()
@@ -74,8 +79,7 @@ def test_a_cancelled_task_closes_the_connection_and_ends_well(run, serve, protoc
     silent = serve(protocol)
 
     async def main():
-        await turns(3)
-        (task,) = tasks_beside_the_own()
+        task = await task_in_handshake()
         task.cancel()
         await asyncio.wait([task])
         silent.settimeout(20)
@@ -200,9 +204,8 @@ def test_debug_mode_that_begins_in_a_handshake_tells_of_its_end(loop, run, serve
     loop.set_exception_handler(lambda loop, context: contexts.append(context))
 
     async def main():
-        await turns(3)
+        task = await task_in_handshake()
         loop.set_debug(True)
-        (task,) = tasks_beside_the_own()
         silent.close()
         await asyncio.wait([task])
 
