@@ -6,6 +6,7 @@ lists and grown tables, then COUNT times more; what the second half left behind 
 
 import asyncio
 import collections
+import concurrent.futures
 import ctypes
 import gc
 import importlib
@@ -14,7 +15,6 @@ import json
 import os
 import pathlib
 import sys
-import threading
 
 from leak_stage import CONTEXT, SCENARIOS, SENTINEL, returns
 
@@ -62,17 +62,6 @@ def run_loops(new_loop, count):
         loop.close()
 
 
-async def start_threads(loop):
-    """Start all threads of the default executor, which starts another whenever none is idle yet.
-
-    Each has a few objects of its own, and how many a scenario needs is chance.
-    """
-    await loop.run_in_executor(None, int)
-    size = loop._default_executor._max_workers
-    barrier = threading.Barrier(size)
-    await asyncio.gather(*(loop.run_in_executor(None, barrier.wait) for _ in range(size)))
-
-
 def main(engine, name, count):
     """Run the scenario and print the difference that a later run made.
 
@@ -82,7 +71,8 @@ def main(engine, name, count):
     new_loop = new_loops(engine)
     loop = None if name == "loops" else new_loop()
     if loop is not None:
-        loop.run_until_complete(start_threads(loop))
+        # Of several threads another is started whenever none is idle yet, which is chance.
+        loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
     found = [measure()]  # the first measurement fills caches of its own
     for _ in range(5):
         if loop is None:
