@@ -72,7 +72,7 @@ def test_the_time_runs_out_for_what_is_left(run_main, as_completed):
         future = asyncio.get_running_loop().create_future()
         other = asyncio.get_running_loop().create_future()
         seen = []
-        for each in as_completed([give("quick"), future, other], timeout=0.01):
+        for each in as_completed([give("quick"), future, other], timeout=0.2):
             try:
                 seen.append(await each)
             except TimeoutError:
@@ -141,7 +141,7 @@ def test_async_for_ends_with_the_time(run_main, as_completed):
         seen = []
 
         async def collect():
-            async for each in as_completed([give(1), future], timeout=0.01):
+            async for each in as_completed([give(1), future], timeout=0.2):
                 result = await each
                 seen.append(result)
 

@@ -92,7 +92,7 @@ def test_what_is_completed_or_timed_out_has_no_waiter_any_more(loop, run, packag
         me = asyncio.current_task()
         quick, slow = loop.create_future(), loop.create_future()
         loop.call_soon(quick.set_result, None)
-        iterator = package.as_completed([quick, slow], timeout=0.01)
+        iterator = package.as_completed([quick, slow], timeout=0.2)
         assert (quick._asyncio_awaited_by, slow._asyncio_awaited_by) == ({me}, {me})
         await next(iterator)
         assert (quick._asyncio_awaited_by, slow._asyncio_awaited_by) == (None, {me})
