@@ -18,16 +18,41 @@ print(before - end_of_heap(0))
 loop.close()
 """
 
+FAULTS_OF_LARGE_BLOCKS = """
+import resource
+{make_loop}
+def use_block():
+    b"x" * 6_000_000
+use_block()
+use_block()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    use_block()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+loop.close()
+"""
+STOCK = "import asyncio; loop = asyncio.SelectorEventLoop()"
+FERRIO = "import ferrio; loop = ferrio.new_event_loop()"
 
-def freed_by_a_burst(make_loop):
-    program = FREED_BY_A_BURST.format(make_loop=make_loop)
+of_glibc = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="other C libraries have other heaps"
+)
+
+
+def answer(program, make_loop):
+    program = program.format(make_loop=make_loop)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     return int(done.stdout)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other heaps")
+@of_glibc
 def test_memory_of_a_burst_of_messages_is_kept_for_the_next_burst():
-    stock = "import asyncio; loop = asyncio.SelectorEventLoop()"
-    assert freed_by_a_burst(stock) > 500_000, "glibc gave it to the kernel at once"
-    assert freed_by_a_burst("import ferrio; loop = ferrio.new_event_loop()") == 0
+    assert answer(FREED_BY_A_BURST, STOCK) > 500_000, "glibc gave it to the kernel at once"
+    assert answer(FREED_BY_A_BURST, FERRIO) == 0
+
+
+@of_glibc
+@pytest.mark.parametrize("make_loop", [STOCK, FERRIO])
+def test_memory_of_large_blocks_of_a_program_is_used_again(make_loop):
+    assert answer(FAULTS_OF_LARGE_BLOCKS, make_loop) < 1000, "one block has 1465 pages"

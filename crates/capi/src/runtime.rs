@@ -52,24 +52,6 @@ pub fn prefetch(object: *mut ffi::PyObject) {
     let _ = object;
 }
 
-/// Has glibc's heap keep so many free bytes at its end, and hand out blocks of up to so many bytes from it.
-/// Reference: mallopt(3). Other C libraries are left alone.
-pub fn tune_heap(kept: std::ffi::c_int, from_the_heap: std::ffi::c_int) {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: the function takes two numbers, in glibc's own parameters, and locks the heap meanwhile.
-    unsafe {
-        unsafe extern "C" {
-            fn mallopt(parameter: std::ffi::c_int, value: std::ffi::c_int) -> std::ffi::c_int;
-        }
-        const M_TRIM_THRESHOLD: std::ffi::c_int = -1;
-        const M_MMAP_THRESHOLD: std::ffi::c_int = -3;
-        mallopt(M_TRIM_THRESHOLD, kept);
-        mallopt(M_MMAP_THRESHOLD, from_the_heap);
-    }
-    #[cfg(not(target_env = "gnu"))]
-    let _ = (kept, from_the_heap);
-}
-
 /// Runs `body` with the GIL given up, so that other threads run Python meanwhile.
 ///
 /// # Safety
