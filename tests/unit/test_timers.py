@@ -17,9 +17,10 @@ def finish(loop):
 
 def test_timers_fire_in_the_order_of_their_deadlines(loop):
     seen = []
+    start = loop.time()
     for delay in (0.004, 0.001, 0.003, 0.002):
-        loop.call_later(delay, seen.append, delay)
-    loop.call_later(0.005, loop.stop)
+        loop.call_at(start + delay, seen.append, delay)
+    loop.call_at(start + 0.005, loop.stop)
     loop.run_forever()
     assert seen == [0.001, 0.002, 0.003, 0.004]
 
