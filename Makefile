@@ -158,9 +158,10 @@ docs-serve: build $(venv)/.group-docs ## show the documentation site on a local 
 sdist: $(venv)/.group-wheel ## build the source distribution into dist
 	$(bin)/maturin sdist --out dist
 
-# Zig links against the symbols of an older C library than this machine's.
+# Zig links against the symbols of an older C library than this machine's. The source distribution leaves
+# crates/bench-net out, so cargo takes the packages of that off the lock file, which --locked would forbid.
 wheel: $(venv)/.group-wheel ## build the source distribution, and of it a wheel for any Linux, into dist
-	CARGO_TARGET_DIR=$(target)-wheel PATH='$(abspath $(bin)):$(PATH)' $(bin)/maturin build --release --locked --strip --sdist \
+	CARGO_TARGET_DIR=$(target)-wheel PATH='$(abspath $(bin)):$(PATH)' $(bin)/maturin build --release --strip --sdist \
 		--zig --compatibility manylinux_2_28 --interpreter $(bin)/python --out dist
 
 test-packaging: wheel ## check the wheel, install it in a new environment and run programs on it
