@@ -10,7 +10,14 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-from loops import LOOP_NAMES, PATCHED_LOOP_NAMES, STOCK, loop_version, missing_loops
+from loops import (
+    LOOP_NAMES,
+    ON_REQUEST,
+    PATCHED_LOOP_NAMES,
+    STOCK,
+    loop_version,
+    missing_loops,
+)
 
 SLOWING_VARIABLES = {"PYTHONASYNCIODEBUG", "PYTHONDEVMODE", "PYTHONTRACEMALLOC", "PYTHONMALLOC"}
 
@@ -55,7 +62,7 @@ def names(text: str) -> list[str]:
 
 def available_loops(asked: list[str] | None) -> list[str]:
     """A loop that was asked for by name must be there; of the default ones, say which is not."""
-    known = (*LOOP_NAMES, *PATCHED_LOOP_NAMES)
+    known = (*LOOP_NAMES, *PATCHED_LOOP_NAMES, *ON_REQUEST)
     unknown = set(asked or []) - set(known)
     if unknown:
         sys.exit(f"no such loop: {', '.join(sorted(unknown))}. There are {', '.join(known)}.")

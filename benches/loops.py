@@ -15,6 +15,9 @@ AIOFASTNET = "aiofastnet"
 PATCHED_LOOP_NAMES = (f"{STOCK}+{AIOFASTNET}", f"uvloop+{AIOFASTNET}")
 """Loops whose networking aiofastnet replaces; only rows of TLS have them."""
 
+ON_REQUEST = ("zuvloop",)
+"""Loops that are measured where they are asked for: zuvloop needs Python 3.14 and pip."""
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
