@@ -16,7 +16,7 @@ PATCHED_LOOP_NAMES = (f"{STOCK}+{AIOFASTNET}", f"uvloop+{AIOFASTNET}")
 """Loops whose networking aiofastnet replaces; only rows of TLS have them."""
 
 ON_REQUEST = ("zuvloop",)
-"""Loops that are measured where they are asked for: zuvloop needs Python 3.14 and pip."""
+"""Loops that are measured where they are asked for, and installed by hand: it needs Python 3.14."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
