@@ -71,7 +71,7 @@ def test_the_waiter_goes_on_when_the_inner_task_swallows_the_cancel(run):
 
 def test_shield_keeps_the_inner_task_alive(run):
     async def main():
-        inner = asyncio.create_task(asyncio.sleep(0.001, "kept"))
+        inner = asyncio.create_task(asyncio.sleep(0.2, "kept"))
 
         async def outer():
             await asyncio.shield(inner)
@@ -103,7 +103,7 @@ def test_cancelling_gather_cancels_all_children(run):
 
 def test_one_cancelled_child_does_not_cancel_the_others_of_gather(run):
     async def main():
-        children = [asyncio.create_task(asyncio.sleep(0.001)) for _ in range(3)]
+        children = [asyncio.create_task(asyncio.sleep(0.2)) for _ in range(3)]
         future = asyncio.gather(*children)
         await asyncio.sleep(0)
         children[1].cancel("one")

@@ -243,10 +243,10 @@ def test_sleeping_tasks_wake_in_the_order_of_their_delays(run, seen):
         seen.append(delay)
 
     async def main():
-        await asyncio.gather(*(worker(delay) for delay in (0.003, 0.001, 0.002, 0, -1)))
+        await asyncio.gather(*(worker(delay) for delay in (0.3, 0.1, 0.2, 0, -1)))
 
     run(main())
-    assert seen == [0, -1, 0.001, 0.002, 0.003]
+    assert seen == [0, -1, 0.1, 0.2, 0.3]
 
 
 def test_a_set_future_and_a_sleep_of_nothing_keep_their_order(loop, run, seen):

@@ -108,12 +108,12 @@ def test_a_deadline_can_be_moved_and_taken_away(run_main, package):
 def test_rescheduling_in_the_turn_in_which_it_is_due(run_main, package):
     async def main():
         loop = asyncio.get_running_loop()
-        when = loop.time() + 0.01
+        when = loop.time() + 0.2
         moved = []
 
         async def block():
             async with package.timeout_at(when) as timeout:
-                loop.call_at(when - 0.005, move, timeout)
+                loop.call_at(when - 0.1, move, timeout)
                 await asyncio.sleep(0)
                 while loop.time() < when + 0.001:
                     pass
@@ -151,7 +151,7 @@ def test_nested_timeouts_blame_the_one_that_expired(run_main, package):
 def test_a_cancellation_from_outside_stays_one(run_main, package):
     async def main():
         async def block():
-            async with package.timeout(0.01):
+            async with package.timeout(30):
                 await asyncio.sleep(60)
 
         task = asyncio.create_task(block())

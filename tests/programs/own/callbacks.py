@@ -30,15 +30,15 @@ def orders(loop):
     loop.call_soon(note, "soon")
     loop.call_soon(note, "soon in a context", context=context)
     now = loop.time()
-    for delay in (0.02, 0.01, 0.02, 0.01):
+    for delay in (0.2, 0.1, 0.2, 0.1):
         loop.call_at(now + delay, note, f"at {delay}")
     loop.call_later(0, note, "later, zero")
     loop.call_later(-5, note, "later, negative", context=context)
-    cancelled = [loop.call_soon(note, "no"), loop.call_later(0.01, note, "no")]
+    cancelled = [loop.call_soon(note, "no"), loop.call_later(0.1, note, "no")]
     for handle in cancelled:
         handle.cancel()
     print([handle.cancelled() for handle in cancelled], cancelled)
-    loop.call_later(0.04, loop.stop)
+    loop.call_later(0.4, loop.stop)
     loop.run_forever()
     show()
 

@@ -30,7 +30,7 @@ async def waits():
     print(sorted(t.get_name() for t in done), sorted(t.get_name() for t in pending))
     done, pending = await asyncio.wait(pending)
     print(sorted(t.get_name() for t in done), pending)
-    delays = [asyncio.sleep(delay, delay) for delay in (0.03, 0.01, 0.02)]
+    delays = [asyncio.sleep(delay, delay) for delay in (0.3, 0.1, 0.2)]
     print([await future for future in asyncio.as_completed(delays)])
 
 

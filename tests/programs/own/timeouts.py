@@ -59,10 +59,10 @@ async def main():
         print(error)
     started = loop.time()
     order = []
-    for delay in (0.03, -1, 0, 0.01, 0.02, 0.01):
+    for delay in (0.3, -1, 0, 0.1, 0.2, 0.1):
         loop.call_later(delay, order.append, delay)
-    await asyncio.sleep(0.06)
-    print(order, loop.time() - started >= 0.06)
+    await asyncio.sleep(0.4)
+    print(order, loop.time() - started >= 0.4)
     task = asyncio.create_task(asyncio.sleep(20))
     print([len(part) for part in await asyncio.wait([task], timeout=0.01)])
     task.cancel()

@@ -506,7 +506,7 @@ def test_start_tls_with_bytes_in_the_reader(same_trace, server_side, client_side
                 writer._protocol,
                 server_side,
                 server_side=True,
-                ssl_handshake_timeout=0.05,
+                ssl_handshake_timeout=0.3,
             )
         )
         await trace.turns(6)
