@@ -35,6 +35,39 @@ def test_data_arrives_as_bytes_of_its_own(loop, run):
     assert received == [bytes([size % 256]) * size for size in (1, 7, 300, 5000)]
 
 
+@pytest.mark.parametrize(
+    "keep", [lambda data: [data], memoryview, lambda data: {data}, lambda data: None]
+)
+@pytest.mark.parametrize("sizes", [[1000] * 6, [4000, 3000, 2000, 2500, 900, 4000], [479, 480, 481]])
+def test_what_is_kept_does_not_change_and_what_is_dropped_leaves_no_trace(loop, run, keep, sizes):
+    """Ferrio fills objects again that nobody kept: each must be what a new one would be."""
+    arrived = asyncio.Queue()
+
+    class Protocol(asyncio.Protocol):
+        def data_received(self, data):
+            same = bytes(bytearray(data))
+            looks = hash(data) == hash(same), data == same, len(data), int(data) == int(same)
+            arrived.put_nowait((looks, keep(data)))
+
+    async def main():
+        near, far = socket.socketpair()
+        kept = []
+        with far:
+            transport, _ = await loop.create_connection(Protocol, sock=near)
+            for number, size in enumerate(sizes, 1):
+                far.send(b"%d" % number * size)
+                looks, held = await arrived.get()
+                assert looks == (True, True, size, True)
+                kept.append(held)
+            transport.close()
+        return kept
+
+    kept = run(main())
+    if kept[0] is not None:
+        sent = [b"%d" % number * size for number, size in enumerate(sizes, 1)]
+        assert kept == [keep(data) for data in sent]
+
+
 @pytest.mark.parametrize("buffered", [False, True])
 def test_a_large_message_arrives_whole_and_in_order(loop, run, buffered):
     sent = bytes(range(256)) * 12_000

@@ -32,6 +32,7 @@ pub mod shared;
 pub mod signature;
 pub mod slots;
 pub mod socket_object;
+pub mod spare_bytes;
 #[cfg(not(Py_3_14))]
 pub mod special_method;
 pub mod stop_iteration;

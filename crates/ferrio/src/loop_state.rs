@@ -26,6 +26,7 @@ use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use ferrio_capi::read_space::ReadSpace;
+use ferrio_capi::spare_bytes::SpareBytes;
 use ferrio_capi::weak_list::WeakList;
 use ferrio_capi::{GilCell, Ref, call, runtime};
 use ferrio_core::reactor::{Events, Interests, Poller};
@@ -64,6 +65,8 @@ pub struct EventLoop {
     pub snapshot: GilCell<Option<Ref>>,
     /// Memory that transports read into.
     pub scratch: GilCell<Vec<u8>>,
+    /// What the last protocol was given and did not keep.
+    pub spare_bytes: GilCell<SpareBytes>,
     /// Memory that TLS connections encrypt into, between two uses.
     pub tls_output: GilCell<Vec<u8>>,
     /// Turns that have begun, from 1 on: a number for each turn.
@@ -152,6 +155,7 @@ impl EventLoop {
             events: GilCell::new(None),
             snapshot: GilCell::new(None),
             scratch: GilCell::new(Vec::new()),
+            spare_bytes: GilCell::default(),
             tls_output: GilCell::new(Vec::new()),
             turns: AtomicU32::new(0),
             wrote_in_turn: AtomicU32::new(0),

@@ -9,11 +9,10 @@ use ferrio_core::stream_socket;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
 use super::direct::TlsReceiver;
 use super::{StreamTransport, closing, direct, info};
-use crate::loop_state::{Act, Direction, unwatch, watch_act};
+use crate::loop_state::{Act, Direction, EventLoop, unwatch, watch_act};
 use crate::{errors, names};
 
 /// `max_size`: bytes that one read takes at most. CPython: _SelectorTransport.max_size
@@ -140,13 +139,16 @@ fn receive_ciphertext<'py>(
 /// CPython: _read_ready__data_received
 fn receive(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let py = this.py();
-    let data = match read(this)? {
+    let event_loop = this.state().native_loop(py)?;
+    let data = match read(this, event_loop.get())? {
         Ok(data) => data,
         Err(error) => return read_failed(this, &error),
     };
     let Some(data) = data else { return end(this) };
     let protocol = this.state().protocol.get_or_none(py);
-    direct::data_received(&protocol, &data).or_else(|error| {
+    let taken = direct::data_received(&protocol, &data);
+    event_loop.get().spare_bytes.borrow_mut(py).take_back(data);
+    taken.or_else(|error| {
         closing::fatal(this, error, "Fatal error: protocol.data_received() call failed.")
     })
 }
@@ -157,7 +159,7 @@ type Read<'py> = io::Result<Option<Bound<'py, PyAny>>>;
 /// is copied once its size is known. After much, the kernel is asked for the size of what comes, and it
 /// goes straight into a bytes object of that size; one of the largest size that is cut afterwards costs
 /// 81 µs a request instead of 17 with 100 KiB (`make bench-net ROWS=protocol_10x100k`).
-fn read<'py>(this: &Bound<'py, StreamTransport>) -> PyResult<Read<'py>> {
+fn read<'py>(this: &Bound<'py, StreamTransport>, event_loop: &EventLoop) -> PyResult<Read<'py>> {
     let py = this.py();
     let state = this.state();
     let fd = match state.open_descriptor(py) {
@@ -176,8 +178,7 @@ fn read<'py>(this: &Bound<'py, StreamTransport>) -> PyResult<Read<'py>> {
             Err(error) => Err(error),
         });
     }
-    let event_loop = state.native_loop(py)?;
-    let mut scratch = event_loop.get().scratch.borrow_mut(py);
+    let mut scratch = event_loop.scratch.borrow_mut(py);
     if scratch.is_empty() {
         scratch.resize(MAX_SIZE, 0);
     }
@@ -185,7 +186,8 @@ fn read<'py>(this: &Bound<'py, StreamTransport>) -> PyResult<Read<'py>> {
         Ok(0) => Ok(None),
         Ok(count) => {
             state.reads_much.set(count >= MUCH);
-            Ok(Some(PyBytes::new(py, &scratch[..count]).into_any()))
+            let mut spare = event_loop.spare_bytes.borrow_mut(py);
+            Ok(Some(spare.copy(py, &scratch[..count]).into_any()))
         }
         Err(error) => Err(error),
     })
