@@ -70,6 +70,7 @@ mod _ferrio {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        crate::names::look_up_loaded(py)?;
         ferrio_capi::socket_object::locate(py)?;
         crate::handles::snapshot::create(py)?;
         crate::handles::create(

@@ -43,6 +43,19 @@ impl Imported {
 macro_rules! imported {
     ($($(#[$cfg:meta])* $name:ident = $module:literal . $attribute:literal;)*) => {
         $($(#[$cfg])* pub static $name: Imported = Imported::new($module, $attribute);)*
+
+        /// Looks up each whose module is loaded. At the interpreter's end nothing can be imported any
+        /// more, while finalizers still warn and log.
+        ///
+        /// # Errors
+        /// What a look-up raises.
+        pub fn look_up_loaded(py: Python<'_>) -> PyResult<()> {
+            let modules = py.import("sys")?.getattr("modules")?;
+            $($(#[$cfg])* if modules.contains($module)? {
+                $name.get(py)?;
+            })*
+            Ok(())
+        }
     };
 }
 
@@ -182,6 +195,10 @@ imported! {
     GATHER = "asyncio.tasks"."gather";
     CREATE_TASK = "asyncio.tasks"."create_task";
     ENSURE_FUTURE = "asyncio.tasks"."ensure_future";
+    WARN = "warnings"."warn";
+    LOGGER = "asyncio.log"."logger";
+    REPR = "reprlib"."repr";
+    ROUND = "builtins"."round";
     FUNCTION_TYPE = "types"."FunctionType";
     CELL_TYPE = "types"."CellType";
     #[cfg(Py_3_14)]

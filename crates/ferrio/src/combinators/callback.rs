@@ -133,7 +133,7 @@ fn qualified_name<'py>(this: &Bound<'py, Callback>) -> Object<'py> {
         && let Some(owner) = this.state().owner.get(py)
     {
         // CPython: format_helpers._format_args_and_kwargs
-        let short = py.import("reprlib")?.getattr("repr")?.call1((owner,))?;
+        let short = names::REPR.get(py)?.call1((owner,))?;
         write!(name, "({short})").unwrap_or_default();
     }
     Ok(PyString::new(py, &name).into_any())

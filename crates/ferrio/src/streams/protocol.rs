@@ -360,8 +360,7 @@ fn log(this: &Bound<'_, StreamReaderProtocol>, text: &str) -> PyResult<()> {
     if !is_debug(&this.state().event_loop.get_or_none(py))? {
         return Ok(());
     }
-    let logger = names::asyncio_module(py, "log")?.getattr(intern!(py, "logger"))?;
-    logger.call_method1(intern!(py, "debug"), (text, this)).map(drop)
+    names::LOGGER.get(py)?.call_method1(intern!(py, "debug"), (text, this)).map(drop)
 }
 
 /// tp_finalize: an exception that nobody asked for is not reported. CPython: __del__

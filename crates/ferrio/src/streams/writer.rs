@@ -177,6 +177,5 @@ pub fn finalize(this: &Bound<'_, StreamWriter>) -> PyResult<()> {
         this.as_any().call_method0(intern!(py, "close"))?;
         format!("unclosed {}", this.as_any().repr()?)
     };
-    let warn = py.import("warnings")?.getattr(intern!(py, "warn"))?;
-    warn.call1((text, py.get_type::<PyResourceWarning>())).map(drop)
+    names::WARN.get(py)?.call1((text, py.get_type::<PyResourceWarning>())).map(drop)
 }

@@ -27,17 +27,12 @@ pub fn is_certificate_error(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
     Ok(error.is_instance(py, names::SSL_CERTIFICATE_ERROR.get(py)?))
 }
 
-/// `asyncio.log.logger`.
-pub fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    names::asyncio_module(py, "log")?.getattr(intern!(py, "logger"))
-}
-
 /// Logs a text about the protocol in debug mode; whether it is on.
 pub fn debug(this: &Bound<'_, SSLProtocol>, text: &str) -> PyResult<bool> {
     let py = this.py();
     let on = is_debug(&this.state().event_loop.get_or_none(py))?;
     if on {
-        logger(py)?.call_method1(intern!(py, "debug"), (text, this))?;
+        names::LOGGER.get(py)?.call_method1(intern!(py, "debug"), (text, this))?;
     }
     Ok(on)
 }
@@ -89,7 +84,11 @@ pub fn fatal<'py>(
         if is_debug(&event_loop)? {
             let keywords = PyDict::new(py);
             keywords.set_item("exc_info", true)?;
-            logger(py)?.call_method("debug", ("%r: %s", this, message), Some(&keywords))?;
+            names::LOGGER.get(py)?.call_method(
+                "debug",
+                ("%r: %s", this, message),
+                Some(&keywords),
+            )?;
         }
         return Ok(());
     }

@@ -11,6 +11,7 @@ use pyo3::types::PyDict;
 use super::protocol::SSLProtocol;
 use super::{engine, errors, methods, reading, transport, writing};
 use crate::loop_state::is_debug;
+use crate::names;
 
 /// `connection_made`: the transport below has its connection.
 pub fn connection_made<'py>(
@@ -125,7 +126,7 @@ fn log_duration(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let end = event_loop.call_method0(intern!(py, "time"))?;
     let seconds: f64 = end.sub(state.handshake_start.get_or_none(py))?.extract()?;
     let text = "%r: SSL handshake took %.1f ms";
-    errors::logger(py)?.call_method1(intern!(py, "debug"), (text, this, seconds * 1e3)).map(drop)
+    names::LOGGER.get(py)?.call_method1(intern!(py, "debug"), (text, this, seconds * 1e3)).map(drop)
 }
 
 fn failed(this: &Bound<'_, SSLProtocol>, error: PyErr) -> PyResult<()> {

@@ -340,5 +340,5 @@ pub fn tell_eof(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
 
 fn warn(py: Python<'_>) -> PyResult<()> {
     let text = "returning true from eof_received() has no effect when using ssl";
-    errors::logger(py)?.call_method1(intern!(py, "warning"), (text,)).map(drop)
+    names::LOGGER.get(py)?.call_method1(intern!(py, "warning"), (text,)).map(drop)
 }

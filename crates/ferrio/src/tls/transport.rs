@@ -14,7 +14,7 @@ use pyo3::{PyTypeInfo, ffi};
 
 use super::ending;
 use super::protocol::{ProtocolState, SSLProtocol};
-use crate::names::none;
+use crate::names::{self, none};
 
 pub(super) static TRANSPORT: Class<SSLProtocolTransport> = Class::new();
 
@@ -151,5 +151,5 @@ pub fn finalize(this: &Bound<'_, SSLProtocolTransport>) -> PyResult<()> {
     let py = this.py();
     let text = "unclosed transport <asyncio._SSLProtocolTransport object>";
     let arguments = (text, py.get_type::<PyResourceWarning>());
-    py.import("warnings")?.call_method1("warn", arguments).map(drop)
+    names::WARN.get(py)?.call1(arguments).map(drop)
 }

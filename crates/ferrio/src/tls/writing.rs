@@ -12,6 +12,7 @@ use super::engine::{self, Direct};
 use super::protocol::SSLProtocol;
 use super::{errors, flow, reading};
 use crate::loop_state::as_native;
+use crate::names;
 use crate::transports::stream::direct;
 
 /// Writes after the connection was lost that pass in silence.
@@ -80,7 +81,7 @@ fn refuse(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let lost = &this.state().conn_lost;
     if lost.get() >= SILENT_WRITES {
         let text = "SSL connection is closed";
-        errors::logger(this.py())?.call_method1(intern!(this.py(), "warning"), (text,))?;
+        names::LOGGER.get(this.py())?.call_method1(intern!(this.py(), "warning"), (text,))?;
     }
     lost.set(lost.get() + 1);
     Ok(())

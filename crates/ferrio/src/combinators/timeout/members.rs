@@ -7,7 +7,7 @@ use ferrio_capi::signature::Signature;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use pyo3::{PyTypeInfo, ffi, intern};
+use pyo3::{PyTypeInfo, ffi};
 
 use super::{Ending, Phase, TIMEOUT, Timeout, after, arm, enter, exit, expire, handler, new};
 use crate::coroutine::{self, Coroutine, Kind, Progress};
@@ -74,11 +74,7 @@ fn repr<'py>(this: &Bound<'py, Timeout>) -> Object<'py> {
     let mut info = String::new();
     if phase == Phase::Active {
         let when = this.state().when.get_or_none(py);
-        let when = if when.is_none() {
-            when
-        } else {
-            py.import("builtins")?.getattr(intern!(py, "round"))?.call1((when, 3))?
-        };
+        let when = if when.is_none() { when } else { names::ROUND.get(py)?.call1((when, 3))? };
         info = format!(" when={}", when.str()?);
     }
     Ok(PyString::new(py, &format!("<Timeout [{}]{info}>", phase.name())).into_any())

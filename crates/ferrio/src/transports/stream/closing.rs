@@ -11,7 +11,7 @@ use pyo3::types::PyDict;
 use super::{StreamTransport, flow, info, making, reading, writing};
 use crate::errors;
 use crate::loop_state::{Act, call_act_soon, is_debug};
-use crate::names::none;
+use crate::names::{self, none};
 
 /// connection_lost() of the protocol.
 static CONNECTION_LOST: Act = Act {
@@ -154,7 +154,7 @@ pub fn fatal_error<'py>(
         let keywords = PyDict::new(py);
         keywords.set_item("exc_info", true)?;
         let arguments = ("%r: %s", this, message);
-        reading::logger(py)?.call_method("debug", arguments, Some(&keywords))?;
+        names::LOGGER.get(py)?.call_method("debug", arguments, Some(&keywords))?;
     }
     force_close(this, Some(exception.clone()))
 }
@@ -165,7 +165,7 @@ pub fn log(this: &Bound<'_, StreamTransport>, text: &str) -> PyResult<()> {
     if !is_debug(this.state().native_loop(py)?.as_any())? {
         return Ok(());
     }
-    reading::logger(py)?.call_method1("debug", (text, this)).map(drop)
+    names::LOGGER.get(py)?.call_method1("debug", (text, this)).map(drop)
 }
 
 /// tp_finalize. CPython: _SelectorTransport.__del__
@@ -195,5 +195,5 @@ fn warn(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     keywords.set_item("source", this)?;
     let text = format!("unclosed transport {}", this.repr()?);
     let arguments = (text, py.get_type::<PyResourceWarning>());
-    py.import("warnings")?.call_method("warn", arguments, Some(&keywords)).map(drop)
+    names::WARN.get(py)?.call(arguments, Some(&keywords)).map(drop)
 }

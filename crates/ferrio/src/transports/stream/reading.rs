@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 
 use super::direct::TlsReceiver;
 use super::{StreamTransport, closing, direct, info};
+use crate::errors;
 use crate::loop_state::{Act, Direction, EventLoop, unwatch, watch_act};
-use crate::{errors, names};
 
 /// `max_size`: bytes that one read takes at most. CPython: _SelectorTransport.max_size
 pub const MAX_SIZE: usize = 256 * 1024;
@@ -272,9 +272,4 @@ fn end(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
             closing::fatal(this, error, "Fatal error: protocol.eof_received() call failed.")
         }
     }
-}
-
-/// Whether a loop's log of debug messages is wanted.
-pub fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    names::asyncio_module(py, "log")?.getattr(intern!(py, "logger"))
 }

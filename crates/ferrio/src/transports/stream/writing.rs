@@ -11,7 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 
-use super::{Chunk, StreamTransport, closing, flow, reading};
+use super::{Chunk, StreamTransport, closing, flow};
 use crate::loop_state::{Act, Direction, get, unwatch, watch_act};
 use crate::{errors, names};
 
@@ -145,7 +145,8 @@ fn check_type(data: &Bound<'_, PyAny>) -> PyResult<()> {
 fn refuse(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let state = this.state();
     if state.conn_lost.get() >= SILENT_WRITES {
-        reading::logger(this.py())?
+        names::LOGGER
+            .get(this.py())?
             .call_method1("warning", ("socket.send() raised exception.",))?;
     }
     state.conn_lost.set(state.conn_lost.get() + 1);
