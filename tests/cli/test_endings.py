@@ -3,6 +3,7 @@
 import re
 import signal
 import sys
+import textwrap
 
 import pytest
 
@@ -313,3 +314,60 @@ def test_a_loop_that_is_left_open_with_timers_ends_silently(workshop):
         """,
     )
     assert workshop.run_both("open.py").err == ""
+
+
+OPEN = {
+    "streams": """
+        server = await asyncio.start_server(lambda *_: asyncio.sleep(100), "127.0.0.1", 0)
+        ends = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await asyncio.sleep(0.05)
+    """,
+    "a transport": """
+        near, ends = socket.socketpair()
+        await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+    """,
+    "a datagram transport": """
+        loop = asyncio.get_running_loop()
+        ends = await loop.create_datagram_endpoint(
+            asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
+        )
+    """,
+    "a child": """
+        ends = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
+    """,
+    "a task in a timeout": """
+        async def waits():
+            async with asyncio.timeout(100):
+                await asyncio.sleep(100)
+
+        ends = asyncio.create_task(waits())
+        await asyncio.sleep(0)
+    """,
+}
+
+
+@pytest.mark.parametrize("what", OPEN)
+def test_a_program_that_leaves_something_open_ends_as_in_python(workshop, what):
+    """Finalizers run when modules cannot be imported any more, and must not complain of that."""
+    if what == "a child" and sys.version_info < (3, 12):
+        pytest.skip("3.11's thread holds the transport")
+    source = "import asyncio, socket\n\nasync def main():\n    global ends, server\n"
+    source += textwrap.indent(textwrap.dedent(OPEN[what]), "    ")
+    source += "\nloop = asyncio.new_event_loop()\nloop.run_until_complete(main())\nprint('end')\n"
+    workshop.write("open.py", source)
+    stock, ferrio = (workshop.run(on, "open.py") for on in ("stock", "ferrio"))
+    assert (stock.status, stock.out) == (ferrio.status, ferrio.out) == (0, "end\n")
+    assert last_words(ferrio) == last_words(stock)
+    shown = [workshop.run(on, "open.py", options=["-Wdefault"]) for on in ("stock", "ferrio")]
+    assert unclosed(shown[1]) == unclosed(shown[0])
+
+
+def last_words(outcome):
+    """The lines that are no part of a traceback; of a task no more than its name."""
+    lines = [line for line in outcome.err.splitlines() if not line.startswith((" ", "Traceback"))]
+    return [re.sub(r"(name='[^']*') .*", r"\1", line) for line in lines]
+
+
+def unclosed(outcome):
+    """What was left open, sorted."""
+    return sorted(re.findall(r"ResourceWarning: (unclosed \S+|loop is closed)", outcome.err))

@@ -36,6 +36,33 @@ def test_connections_are_accepted_backlog_by_backlog(same_trace, tmp_path):
     assert len(events(same_trace(scenario), "connection_lost")) == 3
 
 
+def test_an_accepted_connection_counts_in_the_default_names_of_tasks(same_as_stock):
+    """Stock takes a task to accept, and programs log the names of the tasks that come after it."""
+
+    async def main(loop):
+        lost = asyncio.Queue()
+
+        class Protocol(asyncio.Protocol):
+            def connection_lost(self, exc):
+                lost.put_nowait(exc)
+
+        names = [asyncio.current_task().get_name()]
+        server = await loop.create_server(Protocol, "127.0.0.1", 0)
+        for _ in range(3):
+            with socket.create_connection(server.sockets[0].getsockname()):
+                pass
+            names.append(await lost.get() or loop.create_task(asyncio.sleep(0)).get_name())
+        server.close()
+        await asyncio.sleep(0)
+        numbers = [int(name.removeprefix("Task-")) for name in names]
+        return [number - numbers[0] for number in numbers]
+
+    def scenario(loop, _):
+        return loop.run_until_complete(main(loop))
+
+    assert same_as_stock(scenario)[0] == "returned"
+
+
 def test_many_clients_at_once_are_all_served(loop, run, tmp_path):
     path = str(tmp_path / "socket")
     count = 300

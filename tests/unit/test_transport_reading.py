@@ -38,7 +38,9 @@ def test_data_arrives_as_bytes_of_its_own(loop, run):
 @pytest.mark.parametrize(
     "keep", [lambda data: [data], memoryview, lambda data: {data}, lambda data: None]
 )
-@pytest.mark.parametrize("sizes", [[1000] * 6, [4000, 3000, 2000, 2500, 900, 4000], [479, 480, 481]])
+@pytest.mark.parametrize(
+    "sizes", [[1000] * 6, [4000, 3000, 2000, 2500, 900, 4000], [479, 480, 481]]
+)
 def test_what_is_kept_does_not_change_and_what_is_dropped_leaves_no_trace(loop, run, keep, sizes):
     """Ferrio fills objects again that nobody kept: each must be what a new one would be."""
     arrived = asyncio.Queue()

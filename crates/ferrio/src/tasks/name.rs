@@ -17,9 +17,16 @@ pub use place::Name;
 /// Gives the task the next default name.
 #[inline]
 pub fn reset(task: &Bound<'_, Task>) {
+    place::set_number(task, take_number());
+}
+
+/// The number of the next default name, for a task that stock makes and we do without too: the tasks of
+/// the program have the same names then.
+#[inline]
+pub fn take_number() -> u64 {
     /// The process's counter of default names, as `_asyncio`'s.
     static NUMBER: AtomicU64 = AtomicU64::new(1);
-    place::set_number(task, NUMBER.fetch_add(1, Ordering::Relaxed));
+    NUMBER.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Makes `str(name)` the task's name.

@@ -13,6 +13,7 @@ use pyo3::types::PyDict;
 use super::{STREAM_TRANSPORT, StreamTransport, connecting, flow, making};
 use crate::errors;
 use crate::loop_state::{Act, EventLoop, call_act_soon, is_debug};
+use crate::tasks::name;
 
 /// What a listening socket gave.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ pub fn hold<'py>(
 /// MemoryError; RuntimeError when the loop is closed.
 pub fn schedule(event_loop: &Bound<'_, EventLoop>, accepted: Accepted<'_, '_>) -> PyResult<()> {
     let this = hold(event_loop, accepted)?;
+    name::take_number();
     call_act_soon(event_loop.as_any(), this.as_any(), &BEGIN)
 }
 
