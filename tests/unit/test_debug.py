@@ -244,6 +244,48 @@ def test_a_coroutine_never_awaited_says_where_it_was_made(debug_loop, run):
     assert "in main" in text
 
 
+FORGOTTEN = {
+    "sleep": lambda package: package.sleep(1),
+    "Lock.acquire": lambda package: package.Lock().acquire(),
+    "Queue.get": lambda package: package.Queue().get(),
+    "wait_for": lambda package: package.wait_for(package.Event(), 1),
+    "to_thread": lambda package: package.to_thread(print),
+}
+
+
+@pytest.mark.parametrize("name", FORGOTTEN)
+def test_a_coroutine_of_asyncio_never_awaited_says_so_too(run_main, engine, package, name):
+    if (engine.name, package.__name__) == ("asyncio", "ferrio"):
+        pytest.skip("a loop of Ferrio's switches it on for Ferrio's coroutines")
+
+    async def main():
+        coroutine = FORGOTTEN[name](package)
+        places = coroutine.cr_origin
+        del coroutine
+        return places
+
+    with pytest.warns(RuntimeWarning, match=f"^coroutine '{name}' was never awaited") as caught:
+        places = run_main(main, debug=True)
+    assert [function for _, _, function in places[:2]] == ["<lambda>", "main"]
+    assert {file for file, _, _ in places[:2]} == {__file__}
+    assert 2 < len(places) <= asyncio.constants.DEBUG_STACK_DEPTH
+    text = str(caught[0].message)
+    assert "\nCoroutine created at (most recent call last)\n" in text
+    assert "\n    coroutine = FORGOTTEN[name](package)\n" in text
+
+
+def test_a_coroutine_that_is_awaited_does_not_show_its_place_as_what_it_awaits(run_main, package):
+    async def main():
+        coroutine = package.sleep(0.01, "result")
+        assert coroutine.cr_await is None
+        task = asyncio.ensure_future(coroutine)
+        await asyncio.sleep(0)
+        assert coroutine.cr_await is not None
+        return await task, package.sleep(0).close()
+
+    assert run_main(main, debug=True) == ("result", None)
+
+
 def test_a_wait_for_a_slow_poll_does_not_count_as_a_slow_callback(debug_loop, run, logged):
     debug_loop.slow_callback_duration = 0.25
     run(asyncio.sleep(0.3))

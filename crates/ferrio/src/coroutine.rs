@@ -27,6 +27,7 @@ pub use awaitable::awaiting;
 pub use members::create;
 
 use crate::futures::{AsFuture, Future, methods as futures};
+use crate::tasks::origin;
 
 static COROUTINE: Class<Coroutine> = Class::new();
 
@@ -128,6 +129,7 @@ pub fn new<'py, T>(owner: &Bound<'py, T>, kind: &'static Kind) -> PyResult<Bound
     let this = COROUTINE.alloc(owner.py())?;
     this.state().kind.set(Some(kind));
     this.state().owner.set(owner.as_any().clone());
+    origin::record(owner.py(), &this.state().awaited)?;
     Ok(this)
 }
 

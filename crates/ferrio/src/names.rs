@@ -195,6 +195,8 @@ imported! {
     GATHER = "asyncio.tasks"."gather";
     CREATE_TASK = "asyncio.tasks"."create_task";
     ENSURE_FUTURE = "asyncio.tasks"."ensure_future";
+    GET_FRAME = "sys"."_getframe";
+    GET_ORIGIN_TRACKING_DEPTH = "sys"."get_coroutine_origin_tracking_depth";
     WARN = "warnings"."warn";
     LOGGER = "asyncio.log"."logger";
     REPR = "reprlib"."repr";

@@ -7,6 +7,7 @@ pub mod gathering;
 pub mod methods;
 pub mod mirror;
 pub mod name;
+pub mod origin;
 pub mod registry;
 pub mod sleep;
 pub mod step;

@@ -10,6 +10,7 @@ use pyo3::types::PyString;
 use super::{COROUTINE, Coroutine, Phase, end, next, throw};
 use crate::futures::iterator;
 use crate::names::{self, boolean, none};
+use crate::tasks::origin;
 
 fn send_value<'py>(this: &Bound<'py, Coroutine>, value: &Bound<'py, PyAny>) -> Object<'py> {
     if this.state().phase.get() == Phase::Created && !value.is_none() {
@@ -72,7 +73,7 @@ fn repr<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
 }
 
 fn cr_await<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    Ok(this.state().awaited.get_or_none(this.py()))
+    origin::cr_await(this.py(), &this.state().awaited)
 }
 
 /// Native code has no frame; asyncio's call graph passes over it.
@@ -80,9 +81,8 @@ fn cr_frame<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
     Ok(none(this.py()))
 }
 
-/// Where it was made is not recorded.
 fn cr_origin<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    Ok(none(this.py()))
+    origin::cr_origin(this.py(), &this.state().awaited)
 }
 
 fn cr_running<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {

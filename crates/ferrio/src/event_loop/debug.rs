@@ -15,12 +15,13 @@ use crate::handles::thread_safe::ThreadSafeHandle;
 use crate::handles::{self, Handle, Parts, Timed, TimerHandle};
 use crate::loop_state::{EventLoop, Item, get, set};
 use crate::names;
-use crate::tasks::{Task, sleep, wrapper};
+use crate::tasks::{Task, origin, sleep, wrapper};
 
 /// `set_debug`.
 pub fn set_debug(slf: &Bound<'_, EventLoop>, enabled: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = slf.py();
     set(&slf.get().debug, enabled.is_truthy()?);
+    origin::track();
     if slf.get().running_thread().is_some() {
         let track = slf.getattr(intern!(py, "_set_coroutine_origin_tracking"))?;
         slf.call_method1(intern!(py, "call_soon_threadsafe"), (track, enabled))?;

@@ -10,6 +10,7 @@ use super::{overrides, run};
 use crate::errors;
 use crate::loop_state::{EventLoop, get, set};
 use crate::names;
+use crate::tasks::origin;
 
 /// The native part of a new loop of class `cls`.
 pub fn new(cls: &Bound<'_, PyType>) -> PyResult<EventLoop> {
@@ -26,6 +27,9 @@ pub fn run_forever(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     native.check_closed()?;
     slf.call_method0(intern!(py, "_check_running"))?;
     let track = intern!(py, "_set_coroutine_origin_tracking");
+    if get(&native.debug) {
+        origin::track();
+    }
     slf.call_method1(track, (get(&native.debug),))?;
     let hooks = names::GET_ASYNCGEN_HOOKS.get(py)?.call0()?;
     let outcome = enter(slf).and_then(|()| run::until_stopped(slf));

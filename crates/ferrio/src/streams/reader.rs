@@ -151,7 +151,7 @@ fn begin<'py>(
     state.eof.set(false);
     state.paused.set(false);
     if is_debug(&event_loop)? {
-        let frame = py.import("sys")?.call_method1(intern!(py, "_getframe"), (0,))?;
+        let frame = names::GET_FRAME.get(py)?.call0()?;
         state.source_traceback.set(names::EXTRACT_STACK.get(py)?.call1((frame,))?);
     }
     state.event_loop.set(event_loop);

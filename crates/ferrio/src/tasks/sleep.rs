@@ -23,6 +23,7 @@ use pyo3::{PyTypeInfo, ffi, intern};
 use crate::futures::{AsFuture, iterator, methods as future_methods};
 use crate::loop_state::{self, EventLoop};
 use crate::names::{self, none, owned};
+use crate::tasks::origin;
 
 static SLEEP: Class<Sleep> = Class::new();
 
@@ -95,6 +96,7 @@ fn sleep<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
     let this = SLEEP.alloc(py)?;
     this.state().extra.replace(py, delay.cloned());
     this.state().result.replace(py, result.cloned());
+    origin::record(py, &this.state().future)?;
     Ok(this.into_any())
 }
 
@@ -278,7 +280,7 @@ fn name<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
 }
 
 fn cr_await<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    Ok(this.state().future.get_or_none(this.py()))
+    origin::cr_await(this.py(), &this.state().future)
 }
 
 /// Native code has no frame; asyncio's call graph passes over it.
@@ -286,9 +288,8 @@ fn cr_frame<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
     Ok(none(this.py()))
 }
 
-/// Where it was made is not recorded.
 fn cr_origin<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    Ok(none(this.py()))
+    origin::cr_origin(this.py(), &this.state().future)
 }
 
 fn cr_running<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {

@@ -1,8 +1,11 @@
 //! From ciphertext to data_received(). CPython: SSLProtocol.buffer_updated, SSLProtocol._do_read
 
+use std::mem::MaybeUninit;
+
 use ferrio_capi::byte_builder::ByteBuilder;
 use ferrio_capi::call::call_method;
 use ferrio_capi::openssl::{Outcome, Wire};
+use ferrio_capi::spare_bytes::SpareBytes;
 use ferrio_capi::{StateOf, buffer};
 use ferrio_core::tls::Step;
 use pyo3::intern;
@@ -12,6 +15,7 @@ use pyo3::types::{PyBytes, PyList};
 use super::engine::{self, Direct};
 use super::protocol::{self, SSLProtocol};
 use super::{ending, errors, flow, handshake, writing};
+use crate::loop_state::as_native;
 use crate::names;
 use crate::transports::stream::direct;
 
@@ -134,8 +138,18 @@ pub fn copy(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     };
     if let Some(data) = data {
         direct::data_received(&this.state().app_protocol.get_or_none(py), &data)?;
+        with_spare(this, |spare| spare.take_back(data));
     }
     if closed { peer_closed(this) } else { Ok(()) }
+}
+
+/// What the loop keeps for the next bytes object; nothing lasts of it on another loop.
+fn with_spare<R>(this: &Bound<'_, SSLProtocol>, work: impl FnOnce(&mut SpareBytes) -> R) -> R {
+    let py = this.py();
+    match as_native(&this.state().event_loop.get_or_none(py)) {
+        Some(native) => work(&mut native.get().spare_bytes.borrow_mut(py)),
+        None => work(&mut SpareBytes::default()),
+    }
 }
 
 type Decrypted<'py> = (Option<Bound<'py, PyAny>>, bool);
@@ -147,11 +161,30 @@ fn decrypt<'py>(
     socket: &Bound<'py, PyAny>,
 ) -> PyResult<Decrypted<'py>> {
     let py = this.py();
-    let waiting = direct.pipe.readable();
-    if waiting == 0 && !direct.connection.has_pending(socket) {
+    let is_empty = || direct.pipe.readable() == 0 && !direct.connection.has_pending(socket);
+    if is_empty() {
         return Ok((None, false));
     }
-    let mut data = ByteBuilder::with_capacity(py, waiting.clamp(LITTLE, MAX_SIZE))?;
+    let waiting = direct.pipe.readable();
+    let mut data = if waiting <= LITTLE {
+        let mut space = [MaybeUninit::uninit(); LITTLE];
+        let read = match direct.connection.read(socket, &mut space) {
+            // SAFETY: OpenSSL wrote so many bytes.
+            Outcome::Done(count) => unsafe { space[..count].assume_init_ref() },
+            Outcome::Again => return Ok((None, false)),
+            Outcome::Closed => return Ok((None, true)),
+            Outcome::Failed => return Err(failure(this)),
+        };
+        if is_empty() {
+            let data = with_spare(this, |spare| spare.copy(py, read));
+            return Ok((Some(data.into_any()), false));
+        }
+        let mut data = ByteBuilder::with_capacity(py, read.len() + RECORD)?;
+        data.extend(py, read)?;
+        data
+    } else {
+        ByteBuilder::with_capacity(py, waiting.min(MAX_SIZE))?
+    };
     let closed = loop {
         if data.space().is_empty() {
             data.reserve(py, RECORD)?;
@@ -163,7 +196,7 @@ fn decrypt<'py>(
             Outcome::Closed => break true,
             Outcome::Failed => return Err(failure(this)),
         }
-        if direct.pipe.readable() == 0 && !direct.connection.has_pending(socket) {
+        if is_empty() {
             break false;
         }
     };
@@ -171,8 +204,8 @@ fn decrypt<'py>(
     Ok((data, closed))
 }
 
-/// Room for what a small record gives, and for what the largest does. RFC 8446, 5.1
-const LITTLE: usize = 256;
+/// What is first decrypted on the stack, and room for what the largest record gives. RFC 8446, 5.1
+const LITTLE: usize = 4 * 1024;
 const RECORD: usize = 16 * 1024;
 
 /// The exception of a read that OpenSSL has refused: the SSLObject raises it.
