@@ -10,6 +10,7 @@
 
 mod heap;
 mod item;
+mod outputs;
 mod owners;
 mod timing;
 mod turns;
@@ -68,7 +69,7 @@ pub struct EventLoop {
     /// What the last protocol was given and did not keep.
     pub spare_bytes: GilCell<SpareBytes>,
     /// Memory that TLS connections encrypt into, between two uses.
-    pub tls_output: GilCell<Vec<u8>>,
+    outputs: GilCell<outputs::Outputs>,
     /// Turns that have begun, from 1 on: a number for each turn.
     turns: AtomicU32,
     /// The turn in which a TCP transport last wrote.
@@ -156,7 +157,7 @@ impl EventLoop {
             snapshot: GilCell::new(None),
             scratch: GilCell::new(Vec::new()),
             spare_bytes: GilCell::default(),
-            tls_output: GilCell::new(Vec::new()),
+            outputs: GilCell::default(),
             turns: AtomicU32::new(0),
             wrote_in_turn: AtomicU32::new(0),
             sent_at: AtomicU64::new(0),

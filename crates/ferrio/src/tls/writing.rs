@@ -23,9 +23,6 @@ const SILENT_WRITES: u32 = 5;
 const RECORD: usize = 16 * 1024;
 const OVERHEAD: usize = 256 + 5;
 
-/// Output memory that the loop keeps between writes.
-const MOST_KEPT: usize = 1024 * 1024;
-
 /// `transport.write(data)`, of data that is not empty.
 pub fn write<'py>(this: &Bound<'py, SSLProtocol>, data: &Bound<'py, PyAny>) -> PyResult<()> {
     let state = this.state();
@@ -199,7 +196,7 @@ fn encrypt_bytes(
     data: &[u8],
 ) -> (usize, Outcome) {
     let room = data.len() + data.len().div_ceil(RECORD) * OVERHEAD;
-    let memory = if direct.pipe.has_memory() { Vec::new() } else { kept_memory(this) };
+    let memory = if direct.pipe.has_memory() { Vec::new() } else { kept_memory(this, room) };
     direct.pipe.make_room(room, memory);
     let mut done = 0;
     while done < data.len() {
@@ -238,20 +235,15 @@ fn send(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     Ok(())
 }
 
-fn kept_memory(this: &Bound<'_, SSLProtocol>) -> Vec<u8> {
+fn kept_memory(this: &Bound<'_, SSLProtocol>, room: usize) -> Vec<u8> {
     let event_loop = this.state().event_loop.get_or_none(this.py());
     let Some(native) = as_native(&event_loop) else { return Vec::new() };
-    std::mem::take(&mut *native.get().tls_output.borrow_mut(this.py()))
+    native.get().take_output(this.py(), room)
 }
 
-fn keep_memory(this: &Bound<'_, SSLProtocol>, mut memory: Vec<u8>) {
-    if memory.capacity() == 0 || memory.capacity() > MOST_KEPT {
-        return;
-    }
-    memory.clear();
+fn keep_memory(this: &Bound<'_, SSLProtocol>, memory: Vec<u8>) {
     let event_loop = this.state().event_loop.get_or_none(this.py());
     if let Some(native) = as_native(&event_loop) {
-        let old = std::mem::replace(&mut *native.get().tls_output.borrow_mut(this.py()), memory);
-        drop(old);
+        native.get().keep_output(this.py(), memory);
     }
 }

@@ -91,10 +91,7 @@ impl Unwritten {
             buffer.slices(&mut pieces, pipe::MOST_PIECES);
             pipe::write_vectored(fd, &pieces)
         };
-        let mut written = Vec::new();
-        if let Ok(count) = outcome {
-            buffer.advance(count, &mut written);
-        }
+        let written = outcome.as_ref().ok().map(|count| buffer.advance(*count));
         let done = buffer.is_empty();
         if !done {
             self.0.set(Some(buffer));

@@ -251,7 +251,6 @@ fn send_buffer(this: &Bound<'_, StreamTransport>) -> PyResult<io::Result<()>> {
         Ok(fd) => fd,
         Err(error) => return Ok(Err(error)),
     };
-    let mut done = Vec::new();
     let outcome = state.with_buffer(|buffer| {
         let sent = if buffer.chunks() == 1 {
             stream_socket::send(fd, buffer.first())
@@ -260,12 +259,17 @@ fn send_buffer(this: &Bound<'_, StreamTransport>) -> PyResult<io::Result<()>> {
             buffer.slices(&mut pieces, MOST_PIECES);
             stream_socket::send_vectored(fd, &pieces)
         };
-        sent.map(|count| buffer.advance(count, &mut done))
+        sent.map(|count| buffer.advance(count))
     });
-    drop(done);
     Ok(match outcome {
+        Ok(done) => {
+            if let Some(Chunk::Own(memory)) = done.first {
+                state.native_loop(this.py())?.get().keep_output(this.py(), memory);
+            }
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        outcome => outcome,
+        Err(error) => Err(error),
     })
 }
 
