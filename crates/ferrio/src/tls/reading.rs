@@ -167,10 +167,12 @@ fn decrypt<'py>(
     }
     let waiting = direct.pipe.readable();
     let mut data = if waiting <= LITTLE {
-        let mut space = [MaybeUninit::uninit(); LITTLE];
+        let mut space = [MaybeUninit::<u8>::uninit(); LITTLE];
         let read = match direct.connection.read(socket, &mut space) {
             // SAFETY: OpenSSL wrote so many bytes.
-            Outcome::Done(count) => unsafe { space[..count].assume_init_ref() },
+            Outcome::Done(count) => unsafe {
+                std::slice::from_raw_parts(space.as_ptr().cast::<u8>(), count)
+            },
             Outcome::Again => return Ok((None, false)),
             Outcome::Closed => return Ok((None, true)),
             Outcome::Failed => return Err(failure(this)),

@@ -145,9 +145,8 @@ fn check_type(data: &Bound<'_, PyAny>) -> PyResult<()> {
 fn refuse(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let state = this.state();
     if state.conn_lost.get() >= SILENT_WRITES {
-        names::LOGGER
-            .get(this.py())?
-            .call_method1("warning", ("socket.send() raised exception.",))?;
+        let text = "socket.send() raised exception.";
+        names::LOGGER.get(this.py())?.call_method1("warning", (text,))?;
     }
     state.conn_lost.set(state.conn_lost.get() + 1);
     Ok(())
@@ -261,16 +260,14 @@ fn send_buffer(this: &Bound<'_, StreamTransport>) -> PyResult<io::Result<()>> {
         };
         sent.map(|count| buffer.advance(count))
     });
-    Ok(match outcome {
-        Ok(done) => {
-            if let Some(Chunk::Own(memory)) = done.first {
-                state.native_loop(this.py())?.get().keep_output(this.py(), memory);
-            }
-            Ok(())
+    match outcome.map(|done| done.first) {
+        Ok(Some(Chunk::Own(memory))) => {
+            state.native_loop(this.py())?.get().keep_output(this.py(), memory);
+            Ok(Ok(()))
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(error),
-    })
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Ok(Err(error)),
+        _ => Ok(Ok(())),
+    }
 }
 
 /// Waits for room in the socket.
