@@ -318,9 +318,15 @@ def test_a_loop_that_is_left_open_with_timers_ends_silently(workshop):
 
 OPEN = {
     "streams": """
-        server = await asyncio.start_server(lambda *_: asyncio.sleep(100), "127.0.0.1", 0)
+        served = asyncio.Event()
+
+        async def serve(*_):
+            served.set()
+            await asyncio.sleep(100)
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
         ends = await asyncio.open_connection(*server.sockets[0].getsockname())
-        await asyncio.sleep(0.05)
+        await served.wait()
     """,
     "a transport": """
         near, ends = socket.socketpair()
