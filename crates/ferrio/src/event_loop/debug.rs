@@ -21,7 +21,9 @@ use crate::tasks::{Task, origin, sleep, wrapper};
 pub fn set_debug(slf: &Bound<'_, EventLoop>, enabled: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = slf.py();
     set(&slf.get().debug, enabled.is_truthy()?);
-    origin::track();
+    if get(&slf.get().debug) {
+        origin::track();
+    }
     if slf.get().running_thread().is_some() {
         let track = slf.getattr(intern!(py, "_set_coroutine_origin_tracking"))?;
         slf.call_method1(intern!(py, "call_soon_threadsafe"), (track, enabled))?;
