@@ -161,32 +161,41 @@ fn decrypt<'py>(
     socket: &Bound<'py, PyAny>,
 ) -> PyResult<Decrypted<'py>> {
     let py = this.py();
-    let is_empty = || direct.pipe.readable() == 0 && !direct.connection.has_pending(socket);
-    if is_empty() {
+    let waiting = direct.pipe.readable();
+    if waiting == 0 && !direct.connection.has_pending(socket) {
         return Ok((None, false));
     }
-    let waiting = direct.pipe.readable();
-    let mut data = if waiting <= LITTLE {
-        let mut space = [MaybeUninit::<u8>::uninit(); LITTLE];
-        let read = match direct.connection.read(socket, &mut space) {
-            // SAFETY: OpenSSL wrote so many bytes.
-            Outcome::Done(count) => unsafe {
-                std::slice::from_raw_parts(space.as_ptr().cast::<u8>(), count)
-            },
-            Outcome::Again => return Ok((None, false)),
-            Outcome::Closed => return Ok((None, true)),
-            Outcome::Failed => return Err(failure(this)),
-        };
-        if is_empty() {
-            let data = with_spare(this, |spare| spare.copy(py, read));
-            return Ok((Some(data.into_any()), false));
-        }
-        let mut data = ByteBuilder::with_capacity(py, read.len() + RECORD)?;
-        data.extend(py, read)?;
-        data
-    } else {
-        ByteBuilder::with_capacity(py, waiting.min(MAX_SIZE))?
+    if waiting > LITTLE {
+        let data = ByteBuilder::with_capacity(py, waiting.min(MAX_SIZE))?;
+        return decrypt_behind(this, direct, socket, data);
+    }
+    let mut space = [MaybeUninit::<u8>::uninit(); LITTLE];
+    let read = match direct.connection.read(socket, &mut space) {
+        // SAFETY: OpenSSL wrote so many bytes.
+        Outcome::Done(count) => unsafe {
+            std::slice::from_raw_parts(space.as_ptr().cast::<u8>(), count)
+        },
+        Outcome::Again => return Ok((None, false)),
+        Outcome::Closed => return Ok((None, true)),
+        Outcome::Failed => return Err(failure(this)),
     };
+    if is_drained(direct, socket) {
+        let data = with_spare(this, |spare| spare.copy(py, read));
+        return Ok((Some(data.into_any()), false));
+    }
+    let mut data = ByteBuilder::with_capacity(py, read.len() + RECORD)?;
+    data.extend(py, read)?;
+    decrypt_behind(this, direct, socket, data)
+}
+
+/// [`decrypt`], of what comes behind `data`.
+fn decrypt_behind<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    direct: &Direct,
+    socket: &Bound<'py, PyAny>,
+    mut data: ByteBuilder,
+) -> PyResult<Decrypted<'py>> {
+    let py = this.py();
     let closed = loop {
         if data.space().is_empty() {
             data.reserve(py, RECORD)?;
@@ -198,12 +207,17 @@ fn decrypt<'py>(
             Outcome::Closed => break true,
             Outcome::Failed => return Err(failure(this)),
         }
-        if is_empty() {
+        if is_drained(direct, socket) {
             break false;
         }
     };
     let data = if data.is_empty() { None } else { Some(data.finish(py)?) };
     Ok((data, closed))
+}
+
+/// Whether no more data can be had.
+fn is_drained(direct: &Direct, socket: &Bound<'_, PyAny>) -> bool {
+    direct.pipe.readable() == 0 && !direct.connection.has_pending(socket)
 }
 
 /// What is first decrypted on the stack, and room for what the largest record gives. RFC 8446, 5.1
