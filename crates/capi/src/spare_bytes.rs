@@ -25,7 +25,7 @@ impl SpareBytes {
     /// A bytes object with this content.
     #[inline]
     pub fn copy<'py>(&mut self, py: Python<'py>, content: &[u8]) -> Bound<'py, PyBytes> {
-        match self.spare.take_if(|spare| fits(&spare.bind(py), content.len())) {
+        match self.spare.take_if(|spare| fits(spare, content.len())) {
             // SAFETY: the invariant, and that it has room, as was just asked.
             Some(spare) => unsafe { filled(spare.into_bound(py), content) },
             None => PyBytes::new(py, content),
@@ -49,9 +49,9 @@ impl SpareBytes {
 }
 
 /// Whether so many bytes have room, and take half of it at least.
-fn fits(spare: &Bound<'_, PyAny>, len: usize) -> bool {
-    // SAFETY: the invariant of `SpareBytes`: a bytes object.
-    let room = unsafe { spare.cast_unchecked::<PyBytes>() }.as_bytes().len();
+fn fits(spare: &Ref, len: usize) -> bool {
+    // SAFETY: the invariant of `SpareBytes`: a live bytes object.
+    let room = unsafe { ffi::Py_SIZE(spare.as_ptr()) } as usize;
     len <= room && len >= room / 2 && len >= SMALLEST
 }
 
