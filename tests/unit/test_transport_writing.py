@@ -3,9 +3,11 @@
 import array
 import asyncio
 import collections
+import itertools
 import socket
 import struct
 import sys
+import time
 
 import pytest
 from event_trace import drained, events, fill
@@ -466,3 +468,37 @@ def test_writes_on_many_transports_of_one_turn_arrive_in_their_order(loop, run_o
         return received
 
     assert run_out(scenario()) == [b"abc"] * 150
+
+
+def test_the_answer_of_a_slow_callback_does_not_wait_for_the_next(loop, run_out):
+    """Several of a batch each work for milliseconds: each finds what the one before it has sent."""
+
+    async def scenario():
+        pairs = []
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            for _ in range(4):
+                made = await loop.create_connection(asyncio.Protocol, *listener.getsockname())
+                pairs.append((made[0], listener.accept()[0]))
+        await asyncio.sleep(0)
+
+        def answer(transport, before):
+            if before is not None:
+                received.append(before.recv(10))
+            end = time.monotonic() + 0.002
+            while time.monotonic() < end:
+                pass
+            transport.write(b"done")
+
+        received, before = [], None
+        for transport, peer in pairs:
+            peer.settimeout(5)
+            loop.call_soon(answer, transport, before)
+            before = peer
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        received.append(before.recv(10))
+        for end in itertools.chain(*pairs):
+            end.close()
+        return received
+
+    assert run_out(scenario()) == [b"done"] * 4

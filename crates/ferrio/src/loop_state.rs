@@ -74,7 +74,7 @@ pub struct EventLoop {
     turns: AtomicU32,
     /// The turn in which a TCP transport last wrote.
     wrote_in_turn: AtomicU32,
-    /// When that was sent, in seconds; 0 once a write of the turn waits.
+    /// When a write of a turn was last sent, in seconds.
     sent_at: AtomicU64,
     /// The room that the last read of a socket left over.
     pub read_space: GilCell<Option<ReadSpace>>,

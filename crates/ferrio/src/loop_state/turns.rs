@@ -17,6 +17,10 @@ const MOST_BEFORE_POLL: usize = 64;
 /// about what an answer of a few microseconds of Python takes, a handler's is longer.
 const AWAKE_S: f64 = 6e-6;
 
+/// Nothing waits longer than this, in seconds, and the item that runs then: a program whose callbacks take
+/// milliseconds has no use for fewer wake-ups, and its first answer must not wait for its last.
+const MOST_WAIT_S: f64 = 1e-3;
+
 impl EventLoop {
     /// The number of the turn that runs; it repeats after four thousand million turns.
     #[inline]
@@ -30,18 +34,21 @@ impl EventLoop {
         self.turns.store(self.turn().wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// A TCP transport writes; whether that is better sent later, together with what others write in this
-    /// turn: whoever gets it has been woken by what was sent before, and is asleep again.
+    /// A TCP transport writes, one that `gathers` its writes or not; whether that is better sent later,
+    /// together with what others write in this turn: whoever gets it has been woken by what was sent before,
+    /// and is asleep again.
     #[inline]
-    pub fn note_write(&self) -> bool {
+    pub fn note_write(&self, gathers: bool) -> bool {
         let turn = self.turn();
         let first = self.wrote_in_turn.swap(turn, Ordering::Relaxed) != turn;
         let now = turn::monotonic();
-        let sent_at = f64::from_bits(self.sent_at.load(Ordering::Relaxed));
-        let waits = !first && now - sent_at > AWAKE_S;
-        // What comes after one that waits does so too.
-        let sent_at = if waits { 0.0_f64 } else { now };
-        self.sent_at.store(sent_at.to_bits(), Ordering::Relaxed);
+        let since_sent = now - f64::from_bits(self.sent_at.load(Ordering::Relaxed));
+        let waits = gathers || (!first && since_sent > AWAKE_S);
+        if !waits {
+            self.sent_at.store(now.to_bits(), Ordering::Relaxed);
+        } else if since_sent > MOST_WAIT_S {
+            self.call_after_item();
+        }
         waits
     }
 
@@ -70,6 +77,7 @@ impl EventLoop {
     #[inline]
     pub fn run_before_poll(&self, py: Python<'_>) {
         while !self.before_poll.borrow_mut(py).is_empty() {
+            self.sent_at.store(turn::monotonic().to_bits(), Ordering::Relaxed);
             let mut queue = std::mem::take(&mut *self.before_poll.borrow_mut(py));
             for (object, act) in queue.drain(..) {
                 act(&object.into_bound(py));

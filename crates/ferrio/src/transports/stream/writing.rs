@@ -194,16 +194,20 @@ fn defers(this: &Bound<'_, StreamTransport>, len: usize) -> PyResult<bool> {
     if state.sent_in_turn.get() == turn {
         state.gathers.set(true);
     }
+    let gathers = state.gathers.get();
     let over_tcp = state.peer.get().is_ip();
-    let others_wrote = over_tcp && len <= MOST_TO_DEFER && native.note_write();
-    if state.gathers.get() || others_wrote {
-        if !over_tcp {
+    let waits = if over_tcp && (gathers || len <= MOST_TO_DEFER) {
+        native.note_write(gathers)
+    } else {
+        if gathers {
             native.call_after_item();
         }
-        return Ok(true);
+        gathers
+    };
+    if !waits {
+        state.sent_in_turn.set(turn);
     }
-    state.sent_in_turn.set(turn);
-    Ok(false)
+    Ok(waits)
 }
 
 fn flush_before_poll(object: &Bound<'_, PyAny>) {
