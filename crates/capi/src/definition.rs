@@ -1,22 +1,49 @@
 //! The entries of a type's tables. Reference: Doc/c-api/structures.rst (PyMethodDef, PyGetSetDef).
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
 use pyo3::ffi;
 
-/// One entry of a method table.
+/// One entry of a method table. It is declared by its name, with its parameters behind it where `inspect`
+/// is to see them: `c"put(item)"`. One that takes none need not say so.
 pub(crate) fn method(
-    name: &'static CStr,
+    declaration: &'static CStr,
     function: ffi::PyMethodDefPointer,
     flags: c_int,
     doc: &'static CStr,
 ) -> ffi::PyMethodDef {
+    let (name, doc) = match parts(declaration, flags) {
+        Some((name, parameters)) => (
+            leaked(name),
+            leaked(&[name, b"(", &parameters, b")\n--\n\n", doc.to_bytes()].concat()),
+        ),
+        None => (declaration, doc),
+    };
     ffi::PyMethodDef {
         ml_name: name.as_ptr(),
         ml_meth: function,
         ml_flags: flags,
         ml_doc: doc.as_ptr(),
     }
+}
+
+/// The name of a method and its parameters as CPython reads them from the head of its text, where they
+/// are known. CPython: Argument Clinic, _PyType_GetTextSignatureFromInternalDoc
+fn parts(declaration: &'static CStr, flags: c_int) -> Option<(&'static [u8], Vec<u8>)> {
+    let text = declaration.to_bytes();
+    let (name, rest) = match text.iter().position(|byte| *byte == b'(') {
+        Some(place) => (&text[..place], text[place + 1..].strip_suffix(b")")?),
+        None if flags == ffi::METH_NOARGS => (text, &b""[..]),
+        None => return None,
+    };
+    let comma: &[u8] = if rest.is_empty() { b"" } else { b", " };
+    Some((name, [b"$self", comma, rest].concat()))
+}
+
+/// A method table's text, which lives as long as the process.
+fn leaked(text: &[u8]) -> &'static CStr {
+    // Parts of C strings have no zero in them.
+    CString::new(text).map_or(c"", |text| Box::leak(text.into_boxed_c_str()))
 }
 
 /// One entry of a property table.

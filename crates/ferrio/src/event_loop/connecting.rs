@@ -332,12 +332,12 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .noargs::<EventLoop, _>(
             c"_connects_natively",
             connects_natively,
-            c"_connects_natively($self, /)\n--\n\nReturn whether nobody has replaced what connections are made with.",
+            c"Return whether nobody has replaced what connections are made with.",
         )
         .keywords::<EventLoop, _>(
-            c"_native_connection",
+            c"_native_connection(protocol_factory, infos, /)",
             connect,
-            c"_native_connection($self, protocol_factory, infos, /)\n--\n\nConnect to the first address that answers; await it for a transport and a protocol, or a list of exceptions. None where only asyncio's way will do.",
+            c"Connect to the first address that answers; await it for a transport and a protocol, or a list of exceptions. None where only asyncio's way will do.",
         )
         .install::<EventLoop>(py)
 }

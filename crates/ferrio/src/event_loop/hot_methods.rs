@@ -134,59 +134,59 @@ fn time<'py>(slf: &Loop<'py>) -> Object<'py> {
 pub fn install(py: Python<'_>) -> PyResult<()> {
     Members::default()
         .keywords::<EventLoop, _>(
-            c"call_soon",
+            c"call_soon(callback, *args, context=None)",
             call_soon,
-            c"call_soon($self, callback, *args, context=None)\n--\n\nArrange for a callback to be called as soon as possible; return its Handle.",
+            c"Arrange for a callback to be called as soon as possible; return its Handle.",
         )
         .keywords::<EventLoop, _>(
-            c"call_soon_threadsafe",
+            c"call_soon_threadsafe(callback, *args, context=None)",
             call_soon_threadsafe,
-            c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), but may be called from any thread.",
+            c"Like call_soon(), but may be called from any thread.",
         )
         .keywords::<EventLoop, _>(
-            c"call_later",
+            c"call_later(delay, callback, *args, context=None)",
             call_later,
-            c"call_later($self, delay, callback, *args, context=None)\n--\n\nArrange for a callback to be called after a delay in seconds; return its TimerHandle.",
+            c"Arrange for a callback to be called after a delay in seconds; return its TimerHandle.",
         )
         .keywords::<EventLoop, _>(
-            c"call_at",
+            c"call_at(when, callback, *args, context=None)",
             call_at,
-            c"call_at($self, when, callback, *args, context=None)\n--\n\nLike call_later(), but with an absolute time of the loop's clock, in seconds.",
+            c"Like call_later(), but with an absolute time of the loop's clock, in seconds.",
         )
         .noargs::<EventLoop, _>(
             c"create_future",
             make::create_future,
-            c"create_future($self)\n--\n\nCreate a Future object attached to the loop.",
+            c"Create a Future object attached to the loop.",
         )
         .keywords::<EventLoop, _>(
-            c"create_task",
+            c"create_task(coro, *, name=None, context=None, **kwargs)",
             create_task,
-            c"create_task($self, coro, *, name=None, context=None, **kwargs)\n--\n\nSchedule a coroutine object; return a Task object.",
+            c"Schedule a coroutine object; return a Task object.",
         )
         .noargs::<EventLoop, _>(
             c"time",
             time,
-            c"time($self)\n--\n\nReturn the loop's time in seconds: time.monotonic().",
+            c"Return the loop's time in seconds: time.monotonic().",
         )
         .keywords::<EventLoop, _>(
-            c"add_reader",
+            c"add_reader(fd, callback, *args)",
             add_reader,
-            c"add_reader($self, fd, callback, *args)\n--\n\nCall callback(*args) whenever a descriptor can be read.",
+            c"Call callback(*args) whenever a descriptor can be read.",
         )
         .keywords::<EventLoop, _>(
-            c"add_writer",
+            c"add_writer(fd, callback, *args)",
             add_writer,
-            c"add_writer($self, fd, callback, *args)\n--\n\nCall callback(*args) whenever a descriptor can be written to.",
+            c"Call callback(*args) whenever a descriptor can be written to.",
         )
         .keywords::<EventLoop, _>(
-            c"remove_reader",
+            c"remove_reader(fd)",
             remove_reader,
-            c"remove_reader($self, fd)\n--\n\nStop watching a descriptor for reading; return True if it was watched.",
+            c"Stop watching a descriptor for reading; return True if it was watched.",
         )
         .keywords::<EventLoop, _>(
-            c"remove_writer",
+            c"remove_writer(fd)",
             remove_writer,
-            c"remove_writer($self, fd)\n--\n\nStop watching a descriptor for writing; return True if it was watched.",
+            c"Stop watching a descriptor for writing; return True if it was watched.",
         )
         .install::<EventLoop>(py)
 }

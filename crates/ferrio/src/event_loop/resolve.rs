@@ -34,14 +34,14 @@ fn ipaddr_info<'py>(slf: &Loop<'py>, arguments: Arguments<'_, 'py>) -> Object<'p
 pub fn install(py: Python<'_>) -> PyResult<()> {
     Members::default()
         .keywords::<EventLoop, _>(
-            c"_addrinfo_in_place",
+            c"_addrinfo_in_place(host, port, family, kind, proto, flags, /)",
             addrinfo_in_place,
-            c"_addrinfo_in_place($self, host, port, family, kind, proto, flags, /)\n--\n\nReturn what socket.getaddrinfo() returns, or None if that may take time.",
+            c"Return what socket.getaddrinfo() returns, or None if that may take time.",
         )
         .keywords::<EventLoop, _>(
-            c"_ipaddr_info",
+            c"_ipaddr_info(address, family, kind, proto, /)",
             ipaddr_info,
-            c"_ipaddr_info($self, address, family, kind, proto, /)\n--\n\nReturn the entry of an address whose host is a number for certain, or None.",
+            c"Return the entry of an address whose host is a number for certain, or None.",
         )
         .install::<EventLoop>(py)
 }

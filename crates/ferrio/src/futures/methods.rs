@@ -295,29 +295,29 @@ pub fn members<C: FutureClass>() -> Members {
     attributes::add::<C>(Members::default())
         .noargs::<C, _>(c"result", result::<C>, c"Return the result, or raise the exception.")
         .keywords::<C, _>(
-            c"exception",
+            c"exception()",
             exception::<C>,
             c"Return the exception that was set, or None.",
         )
         .keywords::<C, _>(
-            c"add_done_callback",
+            c"add_done_callback(fn, /, *, context=None)",
             add_done_callback::<C>,
             c"Add a callback to be run when the future becomes done.",
         )
         .keywords::<C, _>(
-            c"remove_done_callback",
+            c"remove_done_callback(fn, /)",
             remove_done_callback::<C>,
             c"Remove all instances of a callback; return how many there were.",
         )
         .noargs::<C, _>(c"cancelled", cancelled::<C>, c"Return True if the future was cancelled.")
         .noargs::<C, _>(c"done", done::<C>, c"Return True if the future is done.")
         .keywords::<C, _>(
-            c"get_loop",
+            c"get_loop()",
             get_loop::<C>,
             c"Return the event loop the future is bound to.",
         )
         .keywords::<C, _>(
-            c"_make_cancelled_error",
+            c"_make_cancelled_error()",
             make_cancelled_error::<C>,
             c"Create the CancelledError to raise if the future is cancelled.",
         )
@@ -330,12 +330,12 @@ pub fn members<C: FutureClass>() -> Members {
 pub fn settable<C: FutureClass>(members: Members) -> Members {
     members
         .keywords::<C, _>(
-            c"set_result",
+            c"set_result(result, /)",
             set_result::<C>,
             c"Mark the future done and set its result.",
         )
         .keywords::<C, _>(
-            c"set_exception",
+            c"set_exception(exception, /)",
             set_exception::<C>,
             c"Mark the future done and set an exception.",
         )
@@ -349,11 +349,11 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
     let members = settable::<Future>(members::<Future>())
         .init::<Future, _>(init)
         .keywords::<Future, _>(
-            c"cancel",
+            c"cancel(msg=None)",
             cancel,
             c"Cancel the future and schedule its callbacks; False when it is already done.",
         )
-        .doc(c"A result that will be there later; see asyncio.Future.");
+        .doc(c"Future(*, loop=None)\n--\n\nA result that will be there later; see asyncio.Future.");
     let base = names::STOCK_FUTURE.class(py)?;
     FUTURE.create(py, c"ferrio.Future", base, members.into_slots())
 }

@@ -218,7 +218,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .instance_dict()
         .noargs::<Barrier, _>(c"wait", wait::wait, c"Wait for all parties; return a number.")
         .noargs::<Barrier, _>(c"__aenter__", wait::enter, c"Wait for all parties.")
-        .keywords::<Barrier, _>(c"__aexit__", aexit, c"Do nothing.")
+        .keywords::<Barrier, _>(c"__aexit__(*args)", aexit, c"Do nothing.")
         .noargs::<Barrier, _>(
             c"_get_loop",
             get_loop,
@@ -233,7 +233,9 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get_set::<Barrier, _, _>(c"_state", state, set_state)
         .get_set::<Barrier, _, _>(c"_loop", event_loop, set_event_loop)
         .unary_slot::<Barrier, _>(ffi::Py_tp_repr, repr)
-        .doc(c"A number of tasks wait for one another; see asyncio.Barrier.");
+        .doc(
+            c"Barrier(parties)\n--\n\nA number of tasks wait for one another; see asyncio.Barrier.",
+        );
     let stock = names::BARRIER.class(py)?;
     BARRIER.create_instead_of(py, c"asyncio.locks.Barrier", stock, members.into_slots())?;
     let class = Barrier::type_object(py);

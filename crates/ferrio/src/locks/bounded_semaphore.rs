@@ -123,7 +123,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .init::<BoundedSemaphore, _>(init)
         .noargs::<BoundedSemaphore, _>(c"release", release_method, c"Add one, up to the bound.")
         .get_set::<BoundedSemaphore, _, _>(c"_bound_value", bound, set_bound)
-        .doc(c"A semaphore that refuses to exceed its first value; see asyncio.BoundedSemaphore.");
+        .doc(c"BoundedSemaphore(value=1)\n--\n\nA semaphore that refuses to exceed its first value; see asyncio.BoundedSemaphore.");
     let (name, base) = (c"asyncio.locks.BoundedSemaphore", Semaphore::type_object(py));
     BOUNDED_SEMAPHORE.create(py, name, &base, members.into_slots())?;
     BOUNDED_SEMAPHORE.stand_for(py, name, names::BOUNDED_SEMAPHORE.class(py)?)

@@ -313,17 +313,17 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .noargs::<Condition, _>(c"__aenter__", aenter, c"Acquire the lock.")
         .keywords::<Condition, _>(c"__aexit__", aexit, c"Release the lock.")
         .noargs::<Condition, _>(c"wait", wait::wait, c"Wait until notified; return True.")
-        .keywords::<Condition, _>(c"wait_for", wait::wait_for, c"Wait until a predicate is true.")
-        .keywords::<Condition, _>(c"notify", notify, c"Wake n tasks that wait, by default one.")
+        .keywords::<Condition, _>(c"wait_for(predicate)", wait::wait_for, c"Wait until a predicate is true.")
+        .keywords::<Condition, _>(c"notify(n=1)", notify, c"Wake n tasks that wait, by default one.")
         .noargs::<Condition, _>(c"notify_all", notify_all, c"Wake all tasks that wait.")
         .get_set::<Condition, _, _>(c"locked", locked, set_locked)
         .get_set::<Condition, _, _>(c"acquire", acquire, set_acquire)
         .get_set::<Condition, _, _>(c"release", release, set_release)
         .get_set::<Condition, _, _>(c"_lock", lock, set_lock)
         .unary_slot::<Condition, _>(ffi::Py_tp_repr, repr)
-        .doc(c"A lock over something that tasks wait for; see asyncio.Condition.");
+        .doc(c"Condition(lock=None)\n--\n\nA lock over something that tasks wait for; see asyncio.Condition.");
     let members = if cfg!(Py_3_13) {
-        members.keywords::<Condition, _>(c"_notify", private_notify, c"Wake n tasks.")
+        members.keywords::<Condition, _>(c"_notify(n)", private_notify, c"Wake n tasks.")
     } else {
         members
     };

@@ -144,7 +144,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .noargs::<Event, _>(c"is_set", is_set, c"Return True if it is set.")
         .get_set::<Event, _, _>(c"_value", is_set, set_value)
         .unary_slot::<Event, _>(ffi::Py_tp_repr, repr)
-        .doc(c"A flag that tasks wait for; see asyncio.Event.");
+        .doc(c"Event()\n--\n\nA flag that tasks wait for; see asyncio.Event.");
     let stock = names::EVENT.class(py)?;
     EVENT.create_instead_of(py, c"asyncio.locks.Event", stock, members.into_slots())
 }

@@ -189,7 +189,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get_set::<Lock, _, _>(c"_locked", locked, set_locked)
         .noargs::<Lock, _>(c"_wake_up_first", wake_first, c"Wake the first waiter.")
         .unary_slot::<Lock, _>(ffi::Py_tp_repr, repr)
-        .doc(c"A mutual exclusion lock for tasks; see asyncio.Lock.");
+        .doc(c"Lock()\n--\n\nA mutual exclusion lock for tasks; see asyncio.Lock.");
     let stock = names::LOCK.class(py)?;
     LOCK.create_instead_of(py, c"asyncio.locks.Lock", stock, members.into_slots())?;
     context::bind_cheaply::<Lock>(py, context::enter_any::<Lock>, context::exit_any::<Lock>)

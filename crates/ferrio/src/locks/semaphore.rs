@@ -267,7 +267,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .noargs::<Semaphore, _>(c"_wake_up_next", wake_next, c"Wake the first waiter.")
         .get_set::<Semaphore, _, _>(c"_value", value, set_value)
         .unary_slot::<Semaphore, _>(ffi::Py_tp_repr, repr)
-        .doc(c"A counter that tasks wait for when it is 0; see asyncio.Semaphore.");
+        .doc(c"Semaphore(value=1)\n--\n\nA counter that tasks wait for when it is 0; see asyncio.Semaphore.");
     let stock = names::SEMAPHORE.class(py)?;
     SEMAPHORE.create_instead_of(py, c"asyncio.locks.Semaphore", stock, members.into_slots())?;
     context::bind_cheaply::<Semaphore>(

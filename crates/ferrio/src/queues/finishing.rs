@@ -108,5 +108,9 @@ pub fn members(members: Members) -> Members {
     members
         .noargs::<Queue, _>(c"task_done", task_done, c"Say that an item's work is complete.")
         .noargs::<Queue, _>(c"join", join, c"Wait until the work of all items is complete.")
-        .keywords::<Queue, _>(c"shutdown", shutdown, c"Have puts, and gets, raise QueueShutDown.")
+        .keywords::<Queue, _>(
+            c"shutdown(immediate=False)",
+            shutdown,
+            c"Have puts, and gets, raise QueueShutDown.",
+        )
 }

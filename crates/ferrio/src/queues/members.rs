@@ -103,7 +103,11 @@ fn attributes(members: Members) -> Members {
         .get_set::<Queue, _, _>(c"_loop", event_loop, set_event_loop)
         .get_set::<Queue, _, _>(c"_is_shutdown", is_shut_down, set_shut_down)
         .noargs::<Queue, _>(c"_get_loop", get_loop, c"The loop that the queue belongs to.")
-        .one::<Queue, _>(c"_wakeup_next", wakeup_next, c"Wake the next waiter that is not done.")
+        .one::<Queue, _>(
+            c"_wakeup_next(waiters)",
+            wakeup_next,
+            c"Wake the next waiter that is not done.",
+        )
 }
 
 /// Makes the types.
@@ -114,7 +118,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .init::<Queue, _>(queue::init)
         .instance_dict()
         .class_getitem()
-        .doc(c"A queue between tasks; see asyncio.Queue.");
+        .doc(c"Queue(maxsize=0)\n--\n\nA queue between tasks; see asyncio.Queue.");
     let stock = names::QUEUE.class(py)?;
     QUEUE.create_instead_of(py, c"asyncio.queues.Queue", stock, members.into_slots())?;
     order::create(&Queue::type_object(py))

@@ -170,8 +170,12 @@ fn priority_get<'py>(
 /// What a subclass is meant to replace, for Queue itself.
 pub fn members(members: Members) -> Members {
     members
-        .keywords::<Queue, _>(c"_init", own_init::<Queue>, c"Make the container of the items.")
-        .keywords::<Queue, _>(c"_put", own_put::<Queue>, c"Put an item into the container.")
+        .keywords::<Queue, _>(
+            c"_init(maxsize)",
+            own_init::<Queue>,
+            c"Make the container of the items.",
+        )
+        .keywords::<Queue, _>(c"_put(item)", own_put::<Queue>, c"Put an item into the container.")
         .noargs::<Queue, _>(c"_get", own_get::<Queue>, c"Take an item out of the container.")
 }
 
@@ -179,14 +183,18 @@ pub fn members(members: Members) -> Members {
 pub fn create(queue: &Bound<'_, PyType>) -> PyResult<()> {
     let py = queue.py();
     let lifo = Members::default()
-        .keywords::<LifoQueue, _>(c"_init", own_init::<LifoQueue>, c"Make the list of the items.")
-        .keywords::<LifoQueue, _>(c"_put", own_put::<LifoQueue>, c"Put an item on the list.")
+        .keywords::<LifoQueue, _>(
+            c"_init(maxsize)",
+            own_init::<LifoQueue>,
+            c"Make the list of the items.",
+        )
+        .keywords::<LifoQueue, _>(c"_put(item)", own_put::<LifoQueue>, c"Put an item on the list.")
         .noargs::<LifoQueue, _>(c"_get", own_get::<LifoQueue>, c"Take the last item.");
     let doc = "A queue whose newest item comes first; see asyncio.LifoQueue.";
     LIFO.create::<LifoQueue>(queue, names::LIFO_QUEUE.class(py)?, doc, lifo)?;
     let priority = Members::default()
         .keywords::<PriorityQueue, _>(
-            c"_init",
+            c"_init(maxsize)",
             own_init::<PriorityQueue>,
             c"Make the heap of the items.",
         )

@@ -154,9 +154,13 @@ fn full<'py>(this: &Bound<'py, Queue>) -> Object<'py> {
 
 pub fn members(members: Members) -> Members {
     members
-        .keywords::<Queue, _>(c"put", put, c"Put an item into the queue; wait until it has room.")
         .keywords::<Queue, _>(
-            c"put_nowait",
+            c"put(item)",
+            put,
+            c"Put an item into the queue; wait until it has room.",
+        )
+        .keywords::<Queue, _>(
+            c"put_nowait(item)",
             put_nowait,
             c"Put an item into the queue, or raise QueueFull.",
         )

@@ -350,7 +350,7 @@ fn next<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
 pub fn members(members: Members) -> Members {
     members
         .keywords::<StreamReader, _>(
-            c"readuntil",
+            c"readuntil(separator=b'\\n')",
             start_read_until,
             c"Read up to and with the separator, of a tuple the one that ends first.",
         )

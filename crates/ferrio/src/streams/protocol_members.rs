@@ -172,18 +172,18 @@ fn methods(members: Members) -> Members {
     type P = StreamReaderProtocol;
     let replaced = c"The transport that start_tls() made.";
     let members = if cfg!(Py_3_13) {
-        members.one::<P, _>(c"_replace_transport", replace_transport, replaced)
+        members.one::<P, _>(c"_replace_transport(transport)", replace_transport, replaced)
     } else {
-        members.one::<P, _>(c"_replace_writer", replace_writer, replaced)
+        members.one::<P, _>(c"_replace_writer(writer)", replace_writer, replaced)
     };
     members
-        .keywords::<P, _>(c"connection_made", connection_made, c"The connection begins.")
-        .keywords::<P, _>(c"connection_lost", connection_lost, c"The connection is over.")
-        .keywords::<P, _>(c"data_received", data_received, c"Feed the reader.")
+        .keywords::<P, _>(c"connection_made(transport)", connection_made, c"The connection begins.")
+        .keywords::<P, _>(c"connection_lost(exc)", connection_lost, c"The connection is over.")
+        .keywords::<P, _>(c"data_received(data)", data_received, c"Feed the reader.")
         .noargs::<P, _>(c"eof_received", eof_received, c"The peer sends no more.")
         .noargs::<P, _>(c"pause_writing", pause_writing, c"Have drain() wait.")
         .noargs::<P, _>(c"resume_writing", resume_writing, c"Wake who waits in drain().")
-        .keywords::<P, _>(c"_get_close_waiter", close_waiter, c"The future of the end.")
+        .keywords::<P, _>(c"_get_close_waiter(stream)", close_waiter, c"The future of the end.")
 }
 
 /// Makes the type.
@@ -192,7 +192,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .init::<StreamReaderProtocol, _>(protocol::init)
         .finalize::<StreamReaderProtocol, _>(protocol::finalize)
         .instance_dict()
-        .doc(c"Between a transport and a StreamReader; see asyncio.StreamReaderProtocol.");
+        .doc(c"StreamReaderProtocol(stream_reader, client_connected_cb=None, loop=None)\n--\n\nBetween a transport and a StreamReader; see asyncio.StreamReaderProtocol.");
     let base = names::PROTOCOL.class(py)?;
     let stock = names::STREAM_READER_PROTOCOL.class(py)?;
     let name = c"asyncio.streams.StreamReaderProtocol";

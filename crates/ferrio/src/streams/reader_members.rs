@@ -212,9 +212,21 @@ fn methods(members: Members) -> Members {
     );
     members
         .noargs::<R, _>(c"exception", private_exception, c"The exception, or None.")
-        .keywords::<R, _>(c"set_exception", set_exception, c"Have who reads get this exception.")
-        .keywords::<R, _>(c"set_transport", set_transport, c"The transport to pause; only once.")
-        .keywords::<R, _>(c"feed_data", feed_data, c"Append bytes, and wake who waits for them.")
+        .keywords::<R, _>(
+            c"set_exception(exc)",
+            set_exception,
+            c"Have who reads get this exception.",
+        )
+        .keywords::<R, _>(
+            c"set_transport(transport)",
+            set_transport,
+            c"The transport to pause; only once.",
+        )
+        .keywords::<R, _>(
+            c"feed_data(data)",
+            feed_data,
+            c"Append bytes, and wake who waits for them.",
+        )
         .noargs::<R, _>(c"feed_eof", feed_eof, c"Say that no more bytes come.")
         .noargs::<R, _>(c"at_eof", at_eof, c"Return True if the end came and all was read.")
         .noargs::<R, _>(c"_wakeup_waiter", wake_waiter, c"Wake who waits for data or the end.")
@@ -234,7 +246,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .init::<StreamReader, _>(reader::init)
         .instance_dict()
         .unary_slot::<StreamReader, _>(ffi::Py_tp_repr, repr)
-        .doc(c"The reading side of a connection; see asyncio.StreamReader.");
+        .doc(c"StreamReader(limit=65536, loop=None)\n--\n\nThe reading side of a connection; see asyncio.StreamReader.");
     let stock = names::STREAM_READER.class(py)?;
     READER.create_instead_of(py, c"asyncio.streams.StreamReader", stock, members.into_slots())
 }

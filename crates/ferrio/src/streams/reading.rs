@@ -345,17 +345,17 @@ fn start_read_exactly<'py>(
 pub fn members(members: Members) -> Members {
     members
         .keywords::<StreamReader, _>(
-            c"read",
+            c"read(n=-1)",
             start_read,
             c"Read up to n bytes, at least one; with n = -1 all until the end.",
         )
         .keywords::<StreamReader, _>(
-            c"readexactly",
+            c"readexactly(n)",
             start_read_exactly,
             c"Read exactly n bytes, or raise IncompleteReadError at the end.",
         )
         .keywords::<StreamReader, _>(
-            c"_wait_for_data",
+            c"_wait_for_data(func_name)",
             named_wait,
             c"Wait until something is fed or the end comes.",
         )

@@ -115,14 +115,18 @@ fn attributes(members: Members) -> Members {
 fn methods(members: Members) -> Members {
     type W = StreamWriter;
     members
-        .keywords::<W, _>(c"write", write, c"Write some bytes; drain() waits for them.")
-        .keywords::<W, _>(c"writelines", writelines, c"Write an iterable of bytes-like objects.")
+        .keywords::<W, _>(c"write(data)", write, c"Write some bytes; drain() waits for them.")
+        .keywords::<W, _>(
+            c"writelines(data)",
+            writelines,
+            c"Write an iterable of bytes-like objects.",
+        )
         .noargs::<W, _>(c"write_eof", write_eof, c"Close the write end after what is buffered.")
         .noargs::<W, _>(c"can_write_eof", can_write_eof, c"Whether write_eof() may be called.")
         .noargs::<W, _>(c"close", close, c"Close the connection after what is buffered.")
         .noargs::<W, _>(c"is_closing", is_closing, c"Whether it is closing or closed.")
         .keywords::<W, _>(
-            c"get_extra_info",
+            c"get_extra_info(name, default=None)",
             get_extra_info,
             c"Information about the transport, or the default.",
         )
@@ -135,7 +139,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .init::<StreamWriter, _>(writer::init)
         .finalize::<StreamWriter, _>(writer::finalize)
         .instance_dict()
-        .doc(c"The writing side of a connection; see asyncio.StreamWriter.");
+        .doc(c"StreamWriter(transport, protocol, reader, loop)\n--\n\nThe writing side of a connection; see asyncio.StreamWriter.");
     let stock = names::STREAM_WRITER.class(py)?;
     WRITER.create_instead_of(py, c"asyncio.streams.StreamWriter", stock, members.into_slots())?;
     StreamWriter::type_object(py).setattr("start_tls", stock.getattr("start_tls")?)

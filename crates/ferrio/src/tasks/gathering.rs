@@ -179,7 +179,7 @@ fn set_cancel_requested(
 pub fn create(py: Python<'_>) -> PyResult<()> {
     let members = futures::settable::<GatheringFuture>(futures::members::<GatheringFuture>())
         .init::<GatheringFuture, _>(init)
-        .keywords::<GatheringFuture, _>(c"cancel", cancel, c"Cancel the children.")
+        .keywords::<GatheringFuture, _>(c"cancel(msg=None)", cancel, c"Cancel the children.")
         .get_set::<GatheringFuture, _, _>(c"_children", children, set_children)
         .get_set::<GatheringFuture, _, _>(
             c"_cancel_requested",

@@ -1,5 +1,7 @@
 //! The Python face of `Task`, beside what it shares with Future.
 
+use std::ffi::CStr;
+
 use ferrio_capi::NativeClass;
 use ferrio_capi::StateOf;
 use ferrio_capi::method::{Arguments, InitArguments, Object, finalized_by_collector};
@@ -29,6 +31,12 @@ static INIT: Signature<4> = Signature {
     positional: 1,
     required: 1,
 };
+
+#[cfg(Py_3_12)]
+const DOC: &CStr = c"Task(coro, *, loop=None, name=None, context=None, eager_start=False)\n--\n\nA coroutine that an event loop drives; see asyncio.Task.";
+
+#[cfg(not(Py_3_12))]
+const DOC: &CStr = c"Task(coro, *, loop=None, name=None, context=None)\n--\n\nA coroutine that an event loop drives; see asyncio.Task.";
 
 fn init<'py>(this: &Bound<'py, Task>, arguments: InitArguments<'_, 'py>) -> PyResult<()> {
     let py = this.py();
@@ -222,7 +230,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
     super::mirror::locate(py)?;
     let members = future_methods::members::<Task>()
         .init::<Task, _>(init)
-        .keywords::<Task, _>(c"cancel", cancel, c"Request that this task cancel itself.")
+        .keywords::<Task, _>(c"cancel(msg=None)", cancel, c"Request that this task cancel itself.")
         .noargs::<Task, _>(
             c"cancelling",
             cancelling,
@@ -236,12 +244,24 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .noargs::<Task, _>(c"get_coro", get_coro, c"Return the coroutine.")
         .noargs::<Task, _>(c"get_context", get_context, c"Return the context.")
         .noargs::<Task, _>(c"get_name", get_name, c"Return the name.")
-        .one::<Task, _>(c"set_name", set_name, c"Set the name, as str(value).")
-        .one::<Task, _>(c"set_result", set_result, c"Not supported: the coroutine decides.")
-        .one::<Task, _>(c"set_exception", set_exception, c"Not supported: the coroutine decides.")
-        .keywords::<Task, _>(c"get_stack", get_stack, c"Return the stack frames of the coroutine.")
+        .one::<Task, _>(c"set_name(value, /)", set_name, c"Set the name, as str(value).")
+        .one::<Task, _>(
+            c"set_result(result, /)",
+            set_result,
+            c"Not supported: the coroutine decides.",
+        )
+        .one::<Task, _>(
+            c"set_exception(exception, /)",
+            set_exception,
+            c"Not supported: the coroutine decides.",
+        )
         .keywords::<Task, _>(
-            c"print_stack",
+            c"get_stack(*, limit=None)",
+            get_stack,
+            c"Return the stack frames of the coroutine.",
+        )
+        .keywords::<Task, _>(
+            c"print_stack(*, limit=None, file=None)",
             print_stack,
             c"Print the stack or traceback of the coroutine.",
         )
@@ -256,7 +276,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         )
         .unary_slot::<Task, _>(ffi::Py_tp_repr, repr)
         .finalize::<Task, _>(finalize)
-        .doc(c"A coroutine that an event loop drives; see asyncio.Task.");
+        .doc(DOC);
     let base = names::STOCK_TASK.class(py)?;
     Task::class().create(py, c"ferrio.Task", base, members.into_slots())
 }

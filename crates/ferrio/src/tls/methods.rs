@@ -288,10 +288,10 @@ fn read_buffer_size<'py>(this: This<'_, 'py>) -> Object<'py> {
 fn of_a_protocol(members: Members) -> Members {
     type P = SSLProtocol;
     members
-        .keywords::<P, _>(c"connection_made", connection_made, c"Start the handshake.")
-        .keywords::<P, _>(c"connection_lost", connection_lost, c"The transport is gone.")
-        .keywords::<P, _>(c"get_buffer", get_buffer, c"A place for ciphertext.")
-        .keywords::<P, _>(c"buffer_updated", buffer_updated, c"Ciphertext lies there.")
+        .keywords::<P, _>(c"connection_made(transport)", connection_made, c"Start the handshake.")
+        .keywords::<P, _>(c"connection_lost(exc)", connection_lost, c"The transport is gone.")
+        .keywords::<P, _>(c"get_buffer(n)", get_buffer, c"A place for ciphertext.")
+        .keywords::<P, _>(c"buffer_updated(nbytes)", buffer_updated, c"Ciphertext lies there.")
         .noargs::<P, _>(c"eof_received", eof_received, c"There is no more ciphertext.")
         .noargs::<P, _>(c"pause_writing", pause_writing, c"Send no ciphertext.")
         .noargs::<P, _>(c"resume_writing", resume_writing, c"Send ciphertext again.")
@@ -300,29 +300,33 @@ fn of_a_protocol(members: Members) -> Members {
 fn of_the_ends(members: Members, doc: &'static CStr) -> Members {
     type P = SSLProtocol;
     members
-        .one::<P, _>(c"_set_state", set_state, doc)
+        .one::<P, _>(c"_set_state(new_state)", set_state, doc)
         .noargs::<P, _>(c"_start_handshake", start_handshake, doc)
         .noargs::<P, _>(c"_check_handshake_timeout", check_handshake_timeout, doc)
         .noargs::<P, _>(c"_do_handshake", do_handshake, doc)
-        .one::<P, _>(c"_on_handshake_complete", on_handshake_complete, doc)
+        .one::<P, _>(c"_on_handshake_complete(handshake_exc)", on_handshake_complete, doc)
         .noargs::<P, _>(c"_start_shutdown", start_shutdown, doc)
         .noargs::<P, _>(c"_check_shutdown_timeout", check_shutdown_timeout, doc)
         .noargs::<P, _>(c"_do_flush", do_flush, doc)
         .noargs::<P, _>(c"_do_shutdown", do_shutdown, doc)
-        .one::<P, _>(c"_on_shutdown_complete", on_shutdown_complete, doc)
-        .one::<P, _>(c"_abort", abort, doc)
-        .keywords::<P, _>(c"_fatal_error", fatal_error, doc)
-        .keywords::<P, _>(c"_wakeup_waiter", wakeup_waiter, doc)
+        .one::<P, _>(c"_on_shutdown_complete(shutdown_exc)", on_shutdown_complete, doc)
+        .one::<P, _>(c"_abort(exc)", abort, doc)
+        .keywords::<P, _>(
+            c"_fatal_error(exc, message='Fatal error on transport')",
+            fatal_error,
+            doc,
+        )
+        .keywords::<P, _>(c"_wakeup_waiter(exc=None)", wakeup_waiter, doc)
         .noargs::<P, _>(c"_get_app_transport", get_app_transport, doc)
         .noargs::<P, _>(c"_is_transport_closing", is_transport_closing, doc)
-        .one::<P, _>(c"_set_app_protocol", set_app_protocol, doc)
-        .keywords::<P, _>(c"_get_extra_info", get_extra_info, doc)
+        .one::<P, _>(c"_set_app_protocol(app_protocol)", set_app_protocol, doc)
+        .keywords::<P, _>(c"_get_extra_info(name, default=None)", get_extra_info, doc)
 }
 
 fn of_the_data(members: Members, doc: &'static CStr) -> Members {
     type P = SSLProtocol;
     members
-        .one::<P, _>(c"_write_appdata", write_appdata, doc)
+        .one::<P, _>(c"_write_appdata(list_of_data)", write_appdata, doc)
         .noargs::<P, _>(c"_do_write", do_write, doc)
         .noargs::<P, _>(c"_process_outgoing", process_outgoing, doc)
         .noargs::<P, _>(c"_do_read", do_read, doc)
@@ -336,8 +340,8 @@ fn of_the_data(members: Members, doc: &'static CStr) -> Members {
         .noargs::<P, _>(c"_control_ssl_reading", control_ssl_reading, doc)
         .noargs::<P, _>(c"_get_write_buffer_size", write_buffer_size, doc)
         .noargs::<P, _>(c"_get_read_buffer_size", read_buffer_size, doc)
-        .keywords::<P, _>(c"_set_write_buffer_limits", set_write_limits, doc)
-        .keywords::<P, _>(c"_set_read_buffer_limits", set_read_limits, doc)
+        .keywords::<P, _>(c"_set_write_buffer_limits(high=None, low=None)", set_write_limits, doc)
+        .keywords::<P, _>(c"_set_read_buffer_limits(high=None, low=None)", set_read_limits, doc)
         .one::<P, _>(c"_feed", feed, doc)
 }
 

@@ -236,7 +236,7 @@ fn reading_members(members: Members) -> Members {
         .noargs::<T, _>(c"pause_reading", pause_reading, c"Pause the receiving end.")
         .noargs::<T, _>(c"resume_reading", resume_reading, c"Resume the receiving end.")
         .keywords::<T, _>(
-            c"set_read_buffer_limits",
+            c"set_read_buffer_limits(high=None, low=None)",
             set_read_limits,
             c"Set the high- and low-water marks in bytes. Raises ValueError if low > high.",
         )
@@ -255,12 +255,16 @@ fn reading_members(members: Members) -> Members {
 fn writing_members(members: Members) -> Members {
     type T = SSLProtocolTransport;
     members
-        .keywords::<T, _>(c"write", write, c"Write some data; never blocks.")
-        .keywords::<T, _>(c"writelines", writelines, c"Write an iterable of bytes-like objects.")
+        .keywords::<T, _>(c"write(data)", write, c"Write some data; never blocks.")
+        .keywords::<T, _>(
+            c"writelines(list_of_data)",
+            writelines,
+            c"Write an iterable of bytes-like objects.",
+        )
         .noargs::<T, _>(c"write_eof", write_eof, c"Raise NotImplementedError.")
         .noargs::<T, _>(c"can_write_eof", can_write_eof, c"Return False.")
         .keywords::<T, _>(
-            c"set_write_buffer_limits",
+            c"set_write_buffer_limits(high=None, low=None)",
             set_write_limits,
             c"Set the high- and low-water marks in bytes. Raises ValueError if low > high.",
         )
@@ -274,7 +278,7 @@ fn writing_members(members: Members) -> Members {
             get_write_buffer_size,
             c"Return the number of bytes that wait to be sent.",
         )
-        .one::<T, _>(c"_test__append_write_backlog", append_write_backlog, c"For tests.")
+        .one::<T, _>(c"_test__append_write_backlog(data)", append_write_backlog, c"For tests.")
 }
 
 fn other_members(members: Members) -> Members {
@@ -282,12 +286,12 @@ fn other_members(members: Members) -> Members {
     members
         .noargs::<T, _>(c"close", close, c"Close the transport after what is buffered.")
         .noargs::<T, _>(c"abort", abort, c"Close the transport at once; buffered data is lost.")
-        .one::<T, _>(c"_force_close", force_close, c"Close the transport at once.")
+        .one::<T, _>(c"_force_close(exc)", force_close, c"Close the transport at once.")
         .noargs::<T, _>(c"is_closing", is_closing, c"Return True if it is closing or closed.")
         .noargs::<T, _>(c"get_protocol", get_protocol, c"Return the current protocol.")
-        .keywords::<T, _>(c"set_protocol", set_protocol, c"Set a new protocol.")
+        .keywords::<T, _>(c"set_protocol(protocol)", set_protocol, c"Set a new protocol.")
         .keywords::<T, _>(
-            c"get_extra_info",
+            c"get_extra_info(name, default=None)",
             get_extra_info,
             c"Return information about the transport, or the default.",
         )

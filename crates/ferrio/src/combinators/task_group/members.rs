@@ -296,18 +296,18 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .init::<TaskGroup, _>(init)
         .instance_dict()
         .noargs::<TaskGroup, _>(c"__aenter__", aenter, c"Begin the group.")
-        .keywords::<TaskGroup, _>(c"__aexit__", aexit, c"Wait for the tasks.")
+        .keywords::<TaskGroup, _>(c"__aexit__(et, exc, tb)", aexit, c"Wait for the tasks.")
         .keywords::<TaskGroup, _>(
-            c"create_task",
+            c"create_task(coro, *, name=None, context=None)",
             create_task,
             c"Create a new task in this group and return it.",
         )
         .noargs::<TaskGroup, _>(c"cancel", cancel_group, c"End the group early.")
         .noargs::<TaskGroup, _>(c"_abort", abort, c"Cancel the tasks.")
-        .one::<TaskGroup, _>(c"_on_task_done", task_done, c"A task is done.")
-        .one::<TaskGroup, _>(c"_is_base_error", is_base_error, c"Whether it ends the program.")
+        .one::<TaskGroup, _>(c"_on_task_done(task)", task_done, c"A task is done.")
+        .one::<TaskGroup, _>(c"_is_base_error(exc)", is_base_error, c"Whether it ends the program.")
         .unary_slot::<TaskGroup, _>(ffi::Py_tp_repr, repr)
-        .doc(c"Tasks that end before the block does; see asyncio.TaskGroup.");
+        .doc(c"TaskGroup()\n--\n\nTasks that end before the block does; see asyncio.TaskGroup.");
     let stock = names::TASK_GROUP.class(py)?;
     TASK_GROUP.create_instead_of(py, c"asyncio.taskgroups.TaskGroup", stock, members.into_slots())
 }

@@ -160,10 +160,10 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .init::<Timeout, _>(init)
         .instance_dict()
         .noargs::<Timeout, _>(c"when", when, c"Return the current deadline.")
-        .keywords::<Timeout, _>(c"reschedule", reschedule, c"Reschedule the timeout.")
+        .keywords::<Timeout, _>(c"reschedule(when)", reschedule, c"Reschedule the timeout.")
         .noargs::<Timeout, _>(c"expired", has_expired, c"Is timeout expired during execution?")
         .noargs::<Timeout, _>(c"__aenter__", aenter, c"Begin the timeout.")
-        .keywords::<Timeout, _>(c"__aexit__", aexit, c"End the timeout.")
+        .keywords::<Timeout, _>(c"__aexit__(exc_type, exc_val, exc_tb)", aexit, c"End the timeout.")
         .noargs::<Timeout, _>(c"_on_timeout", on_timeout, c"Cancel the task.")
         .get_set::<Timeout, _, _>(c"_when", when, set_when)
         .get::<Timeout, _>(c"_state", state)
@@ -171,7 +171,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .get::<Timeout, _>(c"_cancelling", cancelling)
         .get::<Timeout, _>(c"_timeout_handler", handler)
         .unary_slot::<Timeout, _>(ffi::Py_tp_repr, repr)
-        .doc(c"Cancels what takes too long; see asyncio.timeout.");
+        .doc(c"Timeout(when)\n--\n\nCancels what takes too long; see asyncio.timeout.");
     let stock = names::TIMEOUT.class(py)?;
     TIMEOUT.create_instead_of(py, c"asyncio.timeouts.Timeout", stock, members.into_slots())?;
     Timeout::type_object(py).setattr("__final__", true)

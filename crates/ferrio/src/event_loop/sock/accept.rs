@@ -70,9 +70,9 @@ fn new_socket(py: Python<'_>, listener: SocketFacts, fd: OwnedFd) -> Object<'_> 
 
 pub fn methods(members: Members) -> Members {
     members.keywords::<EventLoop, _>(
-        c"sock_accept",
+        c"sock_accept(sock)",
         sock_accept,
-        c"sock_accept($self, sock)\n--\n\nAccept a connection; return a socket that does not block and the address of its other end.",
+        c"Accept a connection; return a socket that does not block and the address of its other end.",
     )
 }
 

@@ -74,9 +74,9 @@ fn finish<'py>(this: &Bound<'py, SockCall>) -> Tried<'py> {
 
 pub fn methods(members: Members) -> Members {
     members.keywords::<EventLoop, _>(
-        c"sock_connect",
+        c"sock_connect(sock, address)",
         sock_connect,
-        c"sock_connect($self, sock, address)\n--\n\nConnect a socket to an address, whose host name is resolved.",
+        c"Connect a socket to an address, whose host name is resolved.",
     )
 }
 

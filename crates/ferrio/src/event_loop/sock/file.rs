@@ -215,9 +215,9 @@ pub fn callback_arguments<'py>(this: &Bound<'py, SockCall>) -> PyResult<Vec<Boun
 
 pub fn methods(members: Members) -> Members {
     members.keywords::<EventLoop, _>(
-        c"_sock_sendfile_native",
+        c"_sock_sendfile_native(sock, file, offset, count)",
         sock_sendfile_native,
-        c"_sock_sendfile_native($self, sock, file, offset, count)\n--\n\nSend a file with os.sendfile().",
+        c"Send a file with os.sendfile().",
     )
 }
 

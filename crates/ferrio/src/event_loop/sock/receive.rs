@@ -200,24 +200,24 @@ const MOST_KEPT: usize = 256 * 1024;
 pub fn methods(members: Members) -> Members {
     members
         .keywords::<EventLoop, _>(
-            c"sock_recv",
+            c"sock_recv(sock, n)",
             sock_recv,
-            c"sock_recv($self, sock, n)\n--\n\nReceive up to n bytes from a socket; return them.",
+            c"Receive up to n bytes from a socket; return them.",
         )
         .keywords::<EventLoop, _>(
-            c"sock_recv_into",
+            c"sock_recv_into(sock, buf)",
             sock_recv_into,
-            c"sock_recv_into($self, sock, buf)\n--\n\nReceive from a socket into a buffer; return the number of bytes.",
+            c"Receive from a socket into a buffer; return the number of bytes.",
         )
         .keywords::<EventLoop, _>(
-            c"sock_recvfrom",
+            c"sock_recvfrom(sock, bufsize)",
             sock_recvfrom,
-            c"sock_recvfrom($self, sock, bufsize)\n--\n\nReceive a datagram of up to bufsize bytes; return it with its sender's address.",
+            c"Receive a datagram of up to bufsize bytes; return it with its sender's address.",
         )
         .keywords::<EventLoop, _>(
-            c"sock_recvfrom_into",
+            c"sock_recvfrom_into(sock, buf, nbytes=0)",
             sock_recvfrom_into,
-            c"sock_recvfrom_into($self, sock, buf, nbytes=0)\n--\n\nReceive a datagram into a buffer; return the number of bytes and its sender's address.",
+            c"Receive a datagram into a buffer; return the number of bytes and its sender's address.",
         )
 }
 

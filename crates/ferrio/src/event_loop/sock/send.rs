@@ -136,14 +136,14 @@ fn native_address(facts: &SocketFacts, address: &Bound<'_, PyAny>) -> Option<Soc
 pub fn methods(members: Members) -> Members {
     members
         .keywords::<EventLoop, _>(
-            c"sock_sendall",
+            c"sock_sendall(sock, data)",
             sock_sendall,
-            c"sock_sendall($self, sock, data)\n--\n\nSend all of the data to a socket.",
+            c"Send all of the data to a socket.",
         )
         .keywords::<EventLoop, _>(
-            c"sock_sendto",
+            c"sock_sendto(sock, data, address)",
             sock_sendto,
-            c"sock_sendto($self, sock, data, address)\n--\n\nSend a datagram to an address; return the number of bytes sent.",
+            c"Send a datagram to an address; return the number of bytes sent.",
         )
 }
 

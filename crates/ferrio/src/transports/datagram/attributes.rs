@@ -117,16 +117,16 @@ pub fn add(members: Members) -> Members {
         .noargs::<DatagramTransport, _>(
             c"get_write_buffer_size",
             get_buffer_size,
-            c"get_write_buffer_size($self, /)\n--\n\nReturn the current size of the write buffer.",
+            c"Return the current size of the write buffer.",
         )
         .noargs::<DatagramTransport, _>(
             c"is_closing",
             is_closing,
-            c"is_closing($self, /)\n--\n\nReturn True if the transport is closing or closed.",
+            c"Return True if the transport is closing or closed.",
         )
         .noargs::<DatagramTransport, _>(
             c"get_protocol",
             get_protocol,
-            c"get_protocol($self, /)\n--\n\nReturn the current protocol.",
+            c"Return the current protocol.",
         )
 }

@@ -27,9 +27,9 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
             c"Send what is buffered, as far as there is room.",
         )
         .keywords::<DatagramTransport, _>(
-            c"sendto",
+            c"sendto(data, addr=None)",
             sending::sendto,
-            c"sendto($self, data, addr=None)\n--\n\nSend data to the transport, to an address or to where it is connected.",
+            c"Send data to the transport, to an address or to where it is connected.",
         )
         .doc(c"The transport of a datagram socket.");
     let base = base(py)?;

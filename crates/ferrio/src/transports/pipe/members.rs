@@ -44,7 +44,7 @@ pub fn table<C: PipeTransport>() -> Members {
         .unary_slot::<C, _>(ffi::Py_tp_repr, repr)
         .finalize::<C, _>(finalize)
         .instance_dict()
-        .keywords::<C, _>(c"set_protocol", set_protocol, c"Set a new protocol.")
+        .keywords::<C, _>(c"set_protocol(protocol)", set_protocol, c"Set a new protocol.")
         .noargs::<C, _>(
             c"get_protocol",
             |this| Ok(this.protocol()),
@@ -55,8 +55,16 @@ pub fn table<C: PipeTransport>() -> Members {
             |this| Ok(boolean(this.py(), this.pipe().is_closing())),
             c"Return True if the transport is closing or closed.",
         )
-        .keywords::<C, _>(c"_close", close, c"Close the transport because of an exception.")
-        .one::<C, _>(c"_call_connection_lost", call_connection_lost, c"Tell the protocol the end.")
+        .keywords::<C, _>(
+            c"_close(exc=None)",
+            close,
+            c"Close the transport because of an exception.",
+        )
+        .one::<C, _>(
+            c"_call_connection_lost(exc)",
+            call_connection_lost,
+            c"Tell the protocol the end.",
+        )
         .get::<C, _>(c"_loop", |this| Ok(this.event_loop()))
         .get_set::<C, _, _>(c"_pipe", |this| Ok(this.pipe().file(this.py())), assign_pipe)
         .get::<C, _>(c"_fileno", fileno)

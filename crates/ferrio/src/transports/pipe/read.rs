@@ -277,7 +277,11 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         )
         .noargs::<ReadPipe, _>(c"pause_reading", pause_reading, c"Pause the receiving end.")
         .noargs::<ReadPipe, _>(c"resume_reading", resume_reading, c"Resume the receiving end.")
-        .keywords::<ReadPipe, _>(c"_add_reader", add_reader, c"Start reading, unless paused.")
+        .keywords::<ReadPipe, _>(
+            c"_add_reader(fd, callback)",
+            add_reader,
+            c"Start reading, unless paused.",
+        )
         .noargs::<ReadPipe, _>(c"close", close, c"Close the transport.")
         .noargs::<ReadPipe, _>(
             c"_read_ready",

@@ -225,7 +225,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
     }
     let members = members::table::<WritePipe>()
         .init::<WritePipe, _>(|this, arguments| initialise(this, &Parts::parse(arguments)?))
-        .keywords::<WritePipe, _>(c"write", write, c"Write some data bytes to the transport.")
+        .keywords::<WritePipe, _>(c"write(data)", write, c"Write some data bytes to the transport.")
         .noargs::<WritePipe, _>(
             c"write_eof",
             write_eof,

@@ -36,13 +36,13 @@ acts! {
     maybe_resume_protocol = flow::maybe_resume;
 }
 
-fn write<'py>(this: This<'_, 'py>, data: &Bound<'py, PyAny>) -> Object<'py> {
-    writing::write(this, data)?;
+fn write<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    writing::write(this, arguments.named("write", "data")?)?;
     Ok(none(this.py()))
 }
 
-fn writelines<'py>(this: This<'_, 'py>, lines: &Bound<'py, PyAny>) -> Object<'py> {
-    writing::writelines(this, lines)?;
+fn writelines<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    writing::writelines(this, arguments.named("writelines", "list_of_data")?)?;
     Ok(none(this.py()))
 }
 
@@ -104,8 +104,8 @@ fn get_protocol<'py>(this: This<'_, 'py>) -> Object<'py> {
     Ok(this.state().protocol.get_or_none(this.py()))
 }
 
-fn set_protocol<'py>(this: This<'_, 'py>, protocol: &Bound<'py, PyAny>) -> Object<'py> {
-    flow::set_protocol(this, protocol.clone())?;
+fn set_protocol<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
+    flow::set_protocol(this, arguments.named("set_protocol", "protocol")?.clone())?;
     Ok(none(this.py()))
 }
 
@@ -197,8 +197,12 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
 fn public(members: Members) -> Members {
     type T = StreamTransport;
     members
-        .one::<T, _>(c"write", write, c"Write some data; never blocks.")
-        .one::<T, _>(c"writelines", writelines, c"Write an iterable of bytes-like objects.")
+        .keywords::<T, _>(c"write(data)", write, c"Write some data; never blocks.")
+        .keywords::<T, _>(
+            c"writelines(list_of_data)",
+            writelines,
+            c"Write an iterable of bytes-like objects.",
+        )
         .noargs::<T, _>(c"write_eof", write_eof, c"Close the write end after what is buffered.")
         .noargs::<T, _>(c"can_write_eof", can_write_eof, c"Return True.")
         .noargs::<T, _>(c"close", close, c"Close the transport after what is buffered.")
@@ -208,9 +212,9 @@ fn public(members: Members) -> Members {
         .noargs::<T, _>(c"pause_reading", pause_reading, c"Pause the receiving end.")
         .noargs::<T, _>(c"resume_reading", resume_reading, c"Resume the receiving end.")
         .noargs::<T, _>(c"get_protocol", get_protocol, c"Return the current protocol.")
-        .one::<T, _>(c"set_protocol", set_protocol, c"Set a new protocol.")
+        .keywords::<T, _>(c"set_protocol(protocol)", set_protocol, c"Set a new protocol.")
         .keywords::<T, _>(
-            c"get_extra_info",
+            c"get_extra_info(name, default=None)",
             get_extra_info,
             c"Return information about the transport, or the default.",
         )
@@ -225,7 +229,7 @@ fn public(members: Members) -> Members {
             c"Return the (low, high) water marks in bytes.",
         )
         .keywords::<T, _>(
-            c"set_write_buffer_limits",
+            c"set_write_buffer_limits(high=None, low=None)",
             set_write_buffer_limits,
             c"Set the high- and low-water marks in bytes. Raises ValueError if low > high.",
         )
@@ -235,13 +239,21 @@ fn private(members: Members) -> Members {
     type T = StreamTransport;
     let doc = c"Part of asyncio's own interface between loop and transport.";
     members
-        .keywords::<T, _>(c"_set_write_buffer_limits", set_write_buffer_limits, doc)
+        .keywords::<T, _>(
+            c"_set_write_buffer_limits(high=None, low=None)",
+            set_write_buffer_limits,
+            doc,
+        )
         .noargs::<T, _>(c"_maybe_pause_protocol", maybe_pause_protocol, doc)
         .noargs::<T, _>(c"_maybe_resume_protocol", maybe_resume_protocol, doc)
-        .one::<T, _>(c"_force_close", force_close, doc)
-        .keywords::<T, _>(c"_fatal_error", fatal_error, doc)
-        .one::<T, _>(c"_call_connection_lost", call_connection_lost, doc)
-        .keywords::<T, _>(c"_add_reader", add_reader, doc)
+        .one::<T, _>(c"_force_close(exc)", force_close, doc)
+        .keywords::<T, _>(
+            c"_fatal_error(exc, message='Fatal error on transport')",
+            fatal_error,
+            doc,
+        )
+        .one::<T, _>(c"_call_connection_lost(exc)", call_connection_lost, doc)
+        .keywords::<T, _>(c"_add_reader(fd, callback, *args)", add_reader, doc)
         .noargs::<T, _>(c"_begin", begin, doc)
         .noargs::<T, _>(c"_read_ready", read_ready, doc)
         .noargs::<T, _>(c"_write_ready", write_ready, doc)
