@@ -4,8 +4,6 @@ A name is replaced in every module of asyncio that holds it, so that asyncio's o
 native one as well. What a program imported before keeps working beside it.
 """
 
-import asyncio
-import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -77,18 +75,3 @@ def _asyncio_modules() -> list[ModuleType]:
         for name, module in list(sys.modules.items())
         if (name == "asyncio" or name.startswith("asyncio.")) and module is not None
     ]
-
-
-def _mark_coroutine_functions() -> None:
-    """Have `iscoroutinefunction` say of a native function what it says of asyncio's own.
-
-    `unittest.mock.patch("asyncio.sleep")` depends on it.
-    """
-    for native in FUNCTIONS:
-        if inspect.iscoroutinefunction(native.__wrapped__):
-            if sys.version_info >= (3, 12):
-                inspect.markcoroutinefunction(native)
-            native._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)
-
-
-_mark_coroutine_functions()

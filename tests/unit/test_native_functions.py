@@ -22,7 +22,7 @@ def sleep(request):
 
 
 def test_it_is_known_as_a_coroutine_function(sleep):
-    assert inspect.iscoroutinefunction(sleep) or not hasattr(inspect, "markcoroutinefunction")
+    assert inspect.iscoroutinefunction(sleep)
     assert (
         asyncio.coroutines._iscoroutinefunction(sleep)
         if hasattr(asyncio.coroutines, "_iscoroutinefunction")

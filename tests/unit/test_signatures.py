@@ -2,10 +2,12 @@
 
 import _asyncio
 import asyncio
+import functools
 import inspect
 import socket
 import types
 import unittest.mock
+import warnings
 
 import pytest
 
@@ -72,7 +74,7 @@ def native_methods():
             title = f"{native.__name__}.{name}"
             if title in NOT_COMPARED or wanted is None:
                 continue
-            if isinstance(method, types.MethodDescriptorType):
+            if isinstance(method, types.MethodDescriptorType | type(ferrio.sleep)):
                 yield pytest.param(method, wanted, id=title)
 
 
@@ -136,6 +138,80 @@ def test_a_transport_takes_its_arguments_by_name(loop, run):
 
 
 def test_the_text_of_a_method_does_not_show_its_parameters_twice():
-    assert ferrio.Queue.put.__doc__ == "Put an item into the queue; wait until it has room."
+    text = "Put an item into the queue, or raise QueueFull."
+    assert ferrio.Queue.put_nowait.__doc__ == text
     assert ferrio.Queue.__doc__ == "A queue between tasks; see asyncio.Queue."
-    assert ferrio.Lock.release.__doc__.startswith("Release")
+
+
+COROUTINE_METHODS = [
+    *("Lock.acquire", "Lock.__aenter__", "Lock.__aexit__", "Semaphore.acquire", "Event.wait"),
+    *("Condition.wait", "Condition.wait_for", "Condition.__aenter__", "Barrier.wait"),
+    *("Queue.get", "Queue.put", "Queue.join", "PriorityQueue.get", "TaskGroup.__aexit__"),
+    *("StreamReader.read", "StreamReader.readline", "StreamReader.readexactly"),
+    *("StreamReader.readuntil", "StreamWriter.drain", "StreamWriter.wait_closed"),
+    *("EventLoop.sock_recv", "EventLoop.sock_sendall", "EventLoop.sock_connect"),
+    *("EventLoop.sock_accept", "EventLoop.sock_sendfile", "EventLoop.create_connection"),
+]
+
+
+@pytest.mark.parametrize("name", COROUTINE_METHODS)
+def test_a_coroutine_method_is_known_as_one(name):
+    class_name, name = name.split(".")
+    native = getattr(ferrio, class_name)
+    stock = getattr(asyncio, class_name.replace("EventLoop", "SelectorEventLoop"))
+    method = getattr(native, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for known in (inspect.iscoroutinefunction, asyncio.iscoroutinefunction):
+            assert known(getattr(stock, name))
+            assert known(method)
+            assert known(functools.partial(method, None))
+    assert parameters(method) == parameters(getattr(stock, name))
+    assert method.__qualname__ == getattr(stock, name).__qualname__
+    assert not inspect.iscoroutinefunction(getattr(native, "put_nowait", native))
+
+
+@pytest.mark.parametrize("package", [asyncio, ferrio])
+def test_a_coroutine_method_is_bound_as_a_function_is(package):
+    queue, other = package.Queue(), package.Queue()
+    assert inspect.ismethod(queue.get)
+    assert inspect.iscoroutinefunction(queue.get)
+    assert queue.get.__self__ is queue
+    assert queue.get.__func__ is package.Queue.get
+    assert queue.get == queue.get != other.get
+    assert hash(queue.get) == hash(queue.get)
+    assert repr(queue.get) == f"<bound method Queue.get of {queue!r}>"
+    assert repr(package.Queue.get).startswith("<function Queue.get at 0x")
+    assert package.Queue.__dict__["get"].__get__(None, package.Queue) is package.Queue.get
+
+
+def test_a_coroutine_method_of_an_object_of_another_class_raises():
+    with pytest.raises(TypeError, match="for 'Queue' objects doesn't apply to a 'int' object"):
+        ferrio.Queue.get(5)
+    with pytest.raises(TypeError, match="for 'Queue' objects doesn't apply to a 'Lock' object"):
+        ferrio.Queue.put(ferrio.Lock(), "item")
+    for method in (ferrio.Queue.get, ferrio.Queue.put):
+        with pytest.raises(TypeError, match="needs an argument"):
+            method()
+
+
+@pytest.mark.parametrize("package", [asyncio, ferrio])
+def test_mocks_of_a_class_have_coroutine_methods_where_it_has(package):
+    reader = unittest.mock.MagicMock(spec=package.StreamReader)
+    writer = unittest.mock.create_autospec(package.StreamWriter, instance=True)
+    assert isinstance(reader.readline, unittest.mock.AsyncMock)
+    assert not isinstance(reader.at_eof, unittest.mock.AsyncMock)
+    assert not isinstance(writer.write, unittest.mock.AsyncMock)
+    reader.readline.return_value = b"line"
+
+    async def main():
+        await writer.drain()
+        return await reader.readline()
+
+    assert asyncio.run(main()) == b"line"
+    writer.drain.assert_awaited_once_with()
+    queue = package.Queue()
+    with unittest.mock.patch.object(queue, "get") as get:
+        assert isinstance(get, unittest.mock.AsyncMock)
+    with unittest.mock.patch.object(package.Queue, "join") as join:
+        assert isinstance(join, unittest.mock.AsyncMock)

@@ -24,7 +24,7 @@ use crate::definition::{offset_members, slot};
 use crate::native_class::{NativeClass, State, Visit};
 use crate::tracking::track;
 use crate::trampoline::guard;
-use crate::{GilCell, Slot, dict};
+use crate::{GilCell, Slot, dict, function};
 
 /// The attribute by which a native class names the Python class that it stands for, without being a
 /// subclass of it.
@@ -187,8 +187,8 @@ impl<C: NativeClass> Class<C> {
             offsets.push((c"__dictoffset__", dict_offset));
             offsets.push((c"__weaklistoffset__", dict_offset + size_of::<usize>()));
         }
-        let mut flags =
-            ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
+        let mut flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | C::FLAGS;
+        flags |= ffi::Py_TPFLAGS_BASETYPE;
         if C::VECTORCALL {
             offsets.push((c"__vectorcalloffset__", offset));
             flags |= ffi::Py_TPFLAGS_HAVE_VECTORCALL;
@@ -248,7 +248,9 @@ impl<C: NativeClass> Class<C> {
         // SAFETY: a live heap type that no other thread knows yet; the name lives for ever. CPython's errors
         // take a Python class's name from there, without its module.
         unsafe { (*self.type_ptr()).tp_name = name.as_ptr().add(start) };
-        C::type_object(py).setattr(REPLACES.to_string_lossy().as_ref(), replaced)
+        let class = C::type_object(py);
+        class.setattr(REPLACES.to_string_lossy().as_ref(), replaced)?;
+        function::stand_for_coroutine_functions(&class, replaced)
     }
 }
 

@@ -1,13 +1,14 @@
-//! A module's native function as an object that takes attributes, as Python's functions do: a built-in
-//! one has no `__wrapped__`, and nothing could tell that it gives a coroutine.
-//! Reference: Doc/c-api/call.rst (vectorcall).
+//! A native function as an object that is what Python's functions are to those who look: it takes
+//! attributes, is bound by the objects of a class, and has the `__wrapped__` and `__code__` of stock's, by
+//! which `inspect` and `unittest.mock` tell that it gives a coroutine. A built-in one has none of these.
+//! Reference: Doc/c-api/call.rst (vectorcall), Doc/c-api/typeobj.rst (Py_TPFLAGS_METHOD_DESCRIPTOR).
 
 use std::cell::Cell;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_ulong, c_void};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{DerefToPyAny, PyString};
+use pyo3::types::{DerefToPyAny, PyString, PyType};
 use pyo3::{PyTypeInfo, ffi};
 
 use crate::Class;
@@ -15,6 +16,7 @@ use crate::arguments::{Arguments, Receiver};
 use crate::definition::slot;
 use crate::method::{Members, Object};
 use crate::native_class::{NativeClass, State, StateOf, Visit};
+use crate::reference::Slot;
 use crate::trampoline::guard_object;
 
 static FUNCTION: Class<Function> = Class::new();
@@ -32,16 +34,21 @@ pub type Body = for<'py> fn(Arguments<'_, 'py>) -> Object<'py>;
 pub struct FunctionState {
     /// Where CPython enters; first, because [`NativeClass::VECTORCALL`] says so.
     entry: Cell<Option<ffi::vectorcallfunc>>,
+    /// What a module's function does.
     body: Cell<Option<Body>>,
+    /// CPython's own descriptor of a method.
+    method: Slot,
 }
 
-// SAFETY: no function is all-zero.
+// SAFETY: no function and an empty slot are all-zero.
 unsafe impl State for FunctionState {
-    fn traverse(&self, _: &Visit) -> Result<(), c_int> {
-        Ok(())
+    fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
+        visit.slot(&self.method)
     }
 
-    fn clear(&self, _: Python<'_>) {}
+    fn clear(&self, py: Python<'_>) {
+        drop(self.method.take(py));
+    }
 }
 
 // SAFETY: the type object is the one that `create` made.
@@ -58,6 +65,8 @@ impl NativeClass for Function {
     const KEPT: usize = 0;
     const OPEN: bool = true;
     const VECTORCALL: bool = true;
+    /// The interpreter remembers where it found a descriptor only if that one's class cannot change.
+    const FLAGS: c_ulong = ffi::Py_TPFLAGS_METHOD_DESCRIPTOR | ffi::Py_TPFLAGS_IMMUTABLETYPE;
 
     fn class() -> &'static Class<Self> {
         &FUNCTION
@@ -70,12 +79,147 @@ impl NativeClass for Function {
 /// # Errors
 /// MemoryError, and what `functools.update_wrapper` raises.
 pub fn new<'py>(stock: &Bound<'py, PyAny>, body: Body) -> PyResult<Bound<'py, Function>> {
-    let py = stock.py();
-    let this = FUNCTION.alloc(py)?;
+    let this = FUNCTION.alloc(stock.py())?;
     this.state().entry.set(Some(enter));
     this.state().body.set(Some(body));
-    py.import("functools")?.call_method1("update_wrapper", (&this, stock))?;
+    resemble(&this, stock)?;
     Ok(this)
+}
+
+/// Include/cpython/code.h
+const CO_COROUTINE: c_int = 0x80;
+
+/// Has each method of a native class that stands for a coroutine function of `stock` be one to who looks.
+///
+/// # Errors
+/// MemoryError, and what `functools.update_wrapper` raises.
+pub fn stand_for_coroutine_functions(
+    class: &Bound<'_, PyType>,
+    stock: &Bound<'_, PyType>,
+) -> PyResult<()> {
+    for name in class.getattr("__dict__")?.call_method0("copy")?.try_iter()? {
+        let name = name?.cast_into::<PyString>()?;
+        let method = class.getattr(&name)?;
+        let Ok(function) = stock.getattr(&name) else { continue };
+        let Ok(code) = function.getattr("__code__") else { continue };
+        let flags: c_int = code.getattr("co_flags")?.extract()?;
+        let Some(entry) = entry_of(&method) else { continue };
+        if flags & CO_COROUTINE == 0 {
+            continue;
+        }
+        let this = FUNCTION.alloc(class.py())?;
+        this.state().entry.set(Some(entry));
+        this.state().method.set(method);
+        resemble(&this, &function)?;
+        class.setattr(name, this)?;
+    }
+    Ok(())
+}
+
+/// What `inspect` asks of whatever may be a function. CPython: inspect._signature_is_functionlike
+fn resemble(this: &Bound<'_, Function>, stock: &Bound<'_, PyAny>) -> PyResult<()> {
+    stock.py().import("functools")?.call_method1("update_wrapper", (this, stock))?;
+    for name in ["__code__", "__defaults__", "__kwdefaults__"] {
+        this.as_any().setattr(name, stock.getattr(name)?)?;
+    }
+    Ok(())
+}
+
+/// How to call a method; None for one that takes its arguments in another way, as special methods do.
+fn entry_of(method: &Bound<'_, PyAny>) -> Option<ffi::vectorcallfunc> {
+    const KEYWORDS: c_int = ffi::METH_FASTCALL | ffi::METH_KEYWORDS;
+    // SAFETY: compares the type of a live object; one of that type is a PyMethodDescrObject.
+    let flags = unsafe {
+        if ffi::Py_TYPE(method.as_ptr()) != &raw mut ffi::PyMethodDescr_Type {
+            return None;
+        }
+        definition(method.as_ptr()).ml_flags
+    };
+    match flags {
+        ffi::METH_NOARGS => Some(enter_without_arguments),
+        KEYWORDS => Some(enter_with_arguments),
+        _ => None,
+    }
+}
+
+/// # Safety
+/// `method` is a live PyMethodDescrObject.
+#[inline]
+unsafe fn definition<'a>(method: *mut ffi::PyObject) -> &'a ffi::PyMethodDef {
+    // SAFETY: the caller's promise; a method's definition lives as long as it.
+    unsafe { &*(*method.cast::<ffi::PyMethodDescrObject>()).d_method }
+}
+
+/// Whether `object` is of the class that `method` belongs to.
+///
+/// # Safety
+/// `method` is a live PyMethodDescrObject, `object` a live object.
+#[inline]
+unsafe fn applies(method: *mut ffi::PyObject, object: *mut ffi::PyObject) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let class = (*method.cast::<ffi::PyMethodDescrObject>()).d_common.d_type;
+        ffi::PyObject_TypeCheck(object, class) != 0
+    }
+}
+
+/// A call of a method that takes no arguments. CPython: method_vectorcall_NOARGS
+unsafe extern "C" fn enter_without_arguments(
+    callable: *mut ffi::PyObject,
+    items: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this with the object that holds the pointer, an instance of our class, and
+    // with the arguments of a vectorcall; `replace_method` has set a method of this kind.
+    unsafe {
+        let method = FUNCTION.state_at(callable).method.as_ptr();
+        if ffi::PyVectorcall_NARGS(count) == 1 && names.is_null() && applies(method, *items) {
+            return (definition(method).ml_meth.PyCFunction)(*items, std::ptr::null_mut());
+        }
+        ffi::PyObject_Vectorcall(method, items, count, names)
+    }
+}
+
+/// A call of a method that takes arguments. CPython: method_vectorcall_FASTCALL_KEYWORDS
+unsafe extern "C" fn enter_with_arguments(
+    callable: *mut ffi::PyObject,
+    items: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as for the other kind.
+    unsafe {
+        let method = FUNCTION.state_at(callable).method.as_ptr();
+        let given = ffi::PyVectorcall_NARGS(count);
+        if given > 0 && applies(method, *items) {
+            let function = definition(method).ml_meth.PyCFunctionFastWithKeywords;
+            return function(*items, items.add(1), given - 1, names);
+        }
+        ffi::PyObject_Vectorcall(method, items, count, names)
+    }
+}
+
+/// tp_descr_get. CPython: func_descr_get
+unsafe extern "C" fn bind(
+    function: *mut ffi::PyObject,
+    object: *mut ffi::PyObject,
+    _class: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls this attached, with live objects, of which the second may be null.
+    unsafe {
+        if object.is_null() || ffi::Py_IsNone(object) != 0 {
+            ffi::Py_INCREF(function);
+            return function;
+        }
+        PyMethod_New(function, object)
+    }
+}
+
+unsafe extern "C" {
+    /// Include/cpython/classobject.h
+    fn PyMethod_New(function: *mut ffi::PyObject, object: *mut ffi::PyObject)
+    -> *mut ffi::PyObject;
 }
 
 unsafe extern "C" fn enter(
@@ -119,6 +263,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
         .noargs::<Function, _>(c"__reduce__", reduce, c"Its name, for pickle.")
         .unary_slot::<Function, _>(ffi::Py_tp_repr, repr)
         .into_slots();
-    slots.push(slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut std::ffi::c_void));
+    slots.push(slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void));
+    slots.push(slot(ffi::Py_tp_descr_get, bind as *mut c_void));
     FUNCTION.create(py, c"ferrio.Function", &py.get_type::<PyAny>(), slots)
 }

@@ -1,7 +1,7 @@
 //! What a Rust type promises to stand for a native class, and what the garbage collector gets to see.
 //! Reference: Doc/c-api/gcsupport.rst.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_ulong, c_void};
 
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
@@ -43,6 +43,9 @@ pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
 
     /// Whether instances are called through a vectorcall function, which is the first field of the state.
     const VECTORCALL: bool = false;
+
+    /// Flags of the type beside those of every native class.
+    const FLAGS: c_ulong = 0;
 
     /// The class's static record.
     fn class() -> &'static Class<Self>;

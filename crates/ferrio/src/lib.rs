@@ -72,6 +72,7 @@ mod _ferrio {
         let py = module.py();
         crate::names::look_up_loaded(py)?;
         ferrio_capi::socket_object::locate(py)?;
+        ferrio_capi::function::create(py)?;
         crate::handles::snapshot::create(py)?;
         crate::handles::create(
             py,
@@ -86,7 +87,6 @@ mod _ferrio {
         crate::event_loop::connecting::create(py)?;
         crate::futures::methods::create(py)?;
         crate::tasks::methods::create(py)?;
-        ferrio_capi::function::create(py)?;
         ferrio_capi::stop_iteration::create(py)?;
         crate::tasks::sleep::create(py)?;
         crate::coroutine::create(py)?;

@@ -123,6 +123,7 @@ imported! {
     QUEUE_EMPTY = "_queue"."Empty";
     C_SOCKET = "_socket"."socket";
     SENDFILE_NOT_AVAILABLE_ERROR = "asyncio.exceptions"."SendfileNotAvailableError";
+    SELECTOR_EVENT_LOOP = "asyncio.selector_events"."BaseSelectorEventLoop";
     SELECTOR_KEY = "selectors"."SelectorKey";
     FLOW_CONTROL_MIXIN = "asyncio.transports"."_FlowControlMixin";
     TRANSPORT_SOCKET = "asyncio.trsock"."TransportSocket";

@@ -28,7 +28,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use ferrio_capi::method::{Arguments, Members, Next, Object};
 use ferrio_capi::socket_object::{self, SocketFacts};
-use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, runtime};
+use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, function, runtime};
 use pyo3::exceptions::{
     PyBlockingIOError, PyInterruptedError, PyRuntimeError, PyStopIteration, PyTypeError,
 };
@@ -372,5 +372,7 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
     let members = send::methods(members);
     let members = accept::methods(members);
     let members = connect::methods(members);
-    file::methods(members).install::<EventLoop>(py)
+    file::methods(members).install::<EventLoop>(py)?;
+    let stock = names::SELECTOR_EVENT_LOOP.class(py)?;
+    function::stand_for_coroutine_functions(&EventLoop::type_object(py), stock)
 }
