@@ -37,7 +37,7 @@ from asyncio import (
 )
 from typing import TYPE_CHECKING
 
-from ferrio import _inherited
+from ferrio import _copying, _inherited
 from ferrio._ferrio import (
     Barrier,
     BoundedSemaphore,
@@ -130,6 +130,8 @@ __all__ = [
     "wrap_future",
 ]
 __all__ += _inherited.__all__
+
+_copying.make_copyable()
 
 if not TYPE_CHECKING:
     # A type checker would take every name for one of ours.

@@ -127,6 +127,9 @@ def _run_leaving_errors_to_the_interpreter(program: Callable[[], object]) -> Non
     gc.collect(0)
     try:
         program()
+    except SystemExit:
+        # The interpreter shows none of it, and lets go of it before it runs what is to run at exit.
+        raise
     except BaseException as error:
         _show_without_our_frames(error.__traceback__)
         raise

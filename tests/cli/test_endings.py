@@ -377,3 +377,118 @@ def last_words(outcome):
 def unclosed(outcome):
     """What was left open, sorted."""
     return sorted(re.findall(r"ResourceWarning: (unclosed \S+|loop is closed)", outcome.err))
+
+
+DAEMONS = {
+    "switches between tasks": "asyncio.run(spin())",
+    "computes in a task": "asyncio.run(compute())",
+    "sleeps in a callback": "asyncio.run(block())",
+    "calls another's loop": "call_soon(loop)",
+    "is a worker of an executor": "asyncio.run(work())",
+}
+
+
+@pytest.mark.parametrize("options", [(), ("-X", "dev")], ids=["", "dev"])
+@pytest.mark.parametrize("what", DAEMONS)
+def test_a_daemon_thread_that_is_at_work_does_not_keep_a_program_from_ending(
+    workshop, what, options
+):
+    """Before 3.14 the interpreter ends such a thread, whose stack has our frames on it."""
+    source = """
+        import asyncio, sys, threading, time
+
+        begun = threading.Event()
+        loop = asyncio.new_event_loop()
+
+        async def spin():
+            while True:
+                await asyncio.sleep(0)
+                begun.set()
+
+        async def compute():
+            while True:
+                begun.set()
+                sum(range(1000))
+
+        async def block():
+            asyncio.get_running_loop().call_soon(time.sleep, 0.1)
+            await spin()
+
+        def busy():
+            while True:
+                begun.set()
+
+        async def work():
+            threading.Thread = lambda *args, start=threading.Thread, **kwargs: start(
+                *args, **{**kwargs, "daemon": True}
+            )
+            threading._register_atexit = lambda *args: None
+            await asyncio.get_running_loop().run_in_executor(None, busy)
+
+        def call_soon(loop):
+            while True:
+                loop.call_soon_threadsafe(int)
+                loop.create_future().set_result(None)
+                begun.set()
+
+        threading.Thread(target=lambda: WHAT, daemon=True).start()
+        begun.wait()
+        print("end", flush=True)
+        sys.exit(4)
+    """.replace("WHAT", DAEMONS[what])
+    workshop.write("daemon.py", textwrap.dedent(source))
+    for on in ("stock", "ferrio"):
+        outcome = workshop.run(on, "daemon.py", options=options)
+        assert (outcome.status, outcome.out) == (4, "end\n"), (on, outcome.err)
+
+
+EXITS = {
+    "a local of a function": """
+        import atexit, sys
+
+        class Told:
+            def __del__(self):
+                print("gone")
+
+        def run():
+            told = Told()
+            atexit.register(print, "at exit")
+            sys.exit(3)
+
+        run()
+    """,
+    "a local of a coroutine": """
+        import asyncio, atexit, sys
+
+        class Told:
+            def __del__(self):
+                print("gone")
+
+        async def main():
+            told = Told()
+            atexit.register(print, "at exit")
+            sys.exit(3)
+
+        asyncio.run(main())
+    """,
+    "a task": """
+        import asyncio, sys
+
+        async def leave():
+            sys.exit(3)
+
+        async def main():
+            task = asyncio.create_task(leave())
+            await asyncio.sleep(1)
+
+        asyncio.run(main())
+    """,
+}
+
+
+@pytest.mark.parametrize("what", EXITS)
+def test_what_sys_exit_passes_is_let_go_before_the_end(workshop, what):
+    workshop.write("exits.py", textwrap.dedent(EXITS[what]))
+    stock, ferrio = (workshop.run(on, "exits.py") for on in ("stock", "ferrio"))
+    assert (ferrio.status, ferrio.out) == (stock.status, stock.out)
+    assert last_words(ferrio) == last_words(stock)

@@ -4,7 +4,9 @@ import asyncio
 import collections.abc
 import gc
 import inspect
+import socket
 import sys
+import types
 import warnings
 
 import pytest
@@ -157,3 +159,98 @@ def test_the_call_graph_passes_over_it(loop_factory, lock_class):
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         assert runner.run(main()).startswith("* Task(")
+
+
+def waiting_coroutines(package):
+    """Coroutines that wait for a turn of the loop or more, by name; they need a running loop."""
+    queue, event = package.Queue(), package.Event()
+    yield "Queue.get", queue.get, lambda: queue.put_nowait("item")
+    yield "Event.wait", event.wait, event.set
+    yield "sleep", lambda: package.sleep(0.001, "slept"), lambda: None
+    reader = package.StreamReader()
+    yield "StreamReader.read", lambda: reader.read(4), lambda: reader.feed_data(b"data")
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    receive = asyncio.get_running_loop().sock_recv
+    yield "sock_recv", lambda: receive(near, 4), lambda: far.send(b"data")
+    near.close()
+    far.close()
+
+
+async def outcomes(package, make_task):
+    """What two tasks get that both await the same coroutine."""
+    found = {}
+    for name, make, fire in waiting_coroutines(package):
+        coroutine = make()
+        first = make_task(coroutine)
+        await asyncio.sleep(0)
+        second = make_task(coroutine)
+        await asyncio.sleep(0)
+        fire()
+        done = await asyncio.gather(first, second, return_exceptions=True)
+        found[name] = [repr(each) for each in done]
+    return found
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_it_is_awaited_by_one_task_at_a_time(loop_factory, package, awaited):
+    async def awaiting(coroutine):
+        return await coroutine
+
+    def make_task(coroutine):
+        return asyncio.create_task(awaiting(coroutine) if awaited else coroutine)
+
+    def run(factory, package):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(asyncio.wait_for(outcomes(package, make_task), 20))
+
+    found = run(loop_factory, package)
+    assert found == run(asyncio.SelectorEventLoop, asyncio)
+    word = "is being awaited already" if awaited else "cannot reuse already awaited coroutine"
+    assert all(word in second for _, second in found.values())
+
+
+def test_nothing_iterates_over_it(package):
+    queue = package.Queue()
+    queue.put_nowait("item")
+    for use in (list, lambda coroutine: [*coroutine], iter, dict, lambda coroutine: 1 in coroutine):
+        coroutine = queue.get()
+        with pytest.raises(TypeError):
+            use(coroutine)
+        coroutine.close()
+    assert queue.qsize() == 1
+    coroutine = package.sleep(0)
+    for kind in (collections.abc.Iterable, collections.abc.Iterator, collections.abc.Generator):
+        assert not isinstance(coroutine, kind)
+    assert not hasattr(coroutine, "__iter__")
+    assert not hasattr(coroutine, "__next__")
+
+    def generator():
+        yield from coroutine
+
+    with pytest.raises(TypeError):
+        list(generator())
+    coroutine.close()
+
+
+def test_a_generator_that_is_a_coroutine_yields_from_it(loop_factory, package):
+    @types.coroutine
+    def old_style(coroutine):
+        return (yield from coroutine)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+
+        async def main():
+            return await old_style(package.sleep(0.001, "slept"))
+
+        assert runner.run(main()) == "slept"
+
+
+def test_inspect_knows_it(package):
+    for coroutine in (package.sleep(1), package.Lock().acquire(), package.Queue().get()):
+        assert inspect.iscoroutine(coroutine)
+        assert isinstance(coroutine, types.CoroutineType)
+        assert repr(coroutine).startswith(f"<coroutine object {coroutine.__qualname__} at 0x")
+        assert not coroutine.cr_suspended
+        coroutine.close()
+        assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED

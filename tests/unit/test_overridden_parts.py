@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import ferrio
 
 
@@ -40,3 +42,23 @@ def test_ferrio_sleep_goes_through_an_overridden_call_later() -> None:
         assert loop.asked == [3600]
     finally:
         loop.close()
+
+
+@pytest.mark.parametrize("replaced", ["on the loop", "in a subclass"])
+def test_sleep_waits_for_a_future_of_an_overridden_create_future(replaced: str) -> None:
+    made = []
+
+    class Loop(ferrio.EventLoop):
+        def create_future(self) -> asyncio.Future:
+            made.append(None)
+            return super().create_future()
+
+    loop = Loop() if replaced == "in a subclass" else ferrio.new_event_loop()
+    if replaced == "on the loop":
+        plain = loop.create_future
+        loop.create_future = lambda: made.append(None) or plain()
+    try:
+        assert loop.run_until_complete(ferrio.sleep(0.001, "slept")) == "slept"
+    finally:
+        loop.close()
+    assert made == [None]

@@ -8,6 +8,7 @@ import socket
 import types
 import unittest.mock
 import warnings
+import weakref
 
 import pytest
 
@@ -138,9 +139,26 @@ def test_a_transport_takes_its_arguments_by_name(loop, run):
 
 
 def test_the_text_of_a_method_does_not_show_its_parameters_twice():
-    text = "Put an item into the queue, or raise QueueFull."
-    assert ferrio.Queue.put_nowait.__doc__ == text
+    assert ferrio.Task.set_name.__doc__ == "Set the name, as str(value)."
     assert ferrio.Queue.__doc__ == "A queue between tasks; see asyncio.Queue."
+    assert ferrio.Queue.put_nowait.__doc__ == ferrio.Queue.put_nowait.__wrapped__.__doc__
+
+
+@pytest.mark.parametrize("name", ["Queue.put_nowait", "Event.set", "Lock.release", "Queue.qsize"])
+def test_any_method_is_bound_as_a_function_is(name):
+    class_name, name = name.split(".")
+    for package in (asyncio, ferrio):
+        owner = getattr(package, class_name)()
+        method = getattr(owner, name)
+        assert inspect.ismethod(method)
+        assert not inspect.iscoroutinefunction(method)
+        assert repr(method) == f"<bound method {class_name}.{name} of {owner!r}>"
+        assert weakref.WeakMethod(method)() == method
+        with pytest.raises(TypeError) as caught:
+            method(1, 2, 3)
+        taken = len(inspect.signature(method).parameters) + 1
+        assert f"{name}() takes {taken} positional argument" in str(caught.value)
+        assert "but 4 were given" in str(caught.value)
 
 
 COROUTINE_METHODS = [

@@ -7,6 +7,7 @@ import inspect
 import re
 import socket
 import ssl
+import types
 import warnings
 from unittest import mock
 
@@ -100,7 +101,7 @@ def test_plain_sockets_are_served_natively_and_others_are_not(loop, engine, pair
     def is_native(sock):
         call = loop.sock_recv(sock, 10)
         call.close()
-        return not inspect.iscoroutine(call)
+        return type(call) is not types.CoroutineType
 
     left, right = pair
     assert is_native(left)

@@ -1,5 +1,6 @@
 """`__aenter__` and `__aexit__` of native classes: seen from outside they are ordinary methods."""
 
+import abc
 import asyncio
 import contextlib
 import gc
@@ -106,3 +107,26 @@ def test_a_cycle_through_one_is_collected(lock, name):
     del other
     gc.collect()
     assert reference() is None
+
+
+@pytest.mark.parametrize(
+    "name", ["Lock", "Event", "Queue", "TaskGroup", "Handle", "StreamReaderProtocol", "Future"]
+)
+def test_an_abstract_class_has_no_instances(package, name):
+    """Those of stock that are written in C do not ask."""
+    base = getattr(package, name)
+    metaclass = type("Meta", (abc.ABCMeta, type(base)), {})
+
+    class Channel(base, metaclass=metaclass):
+        @abc.abstractmethod
+        def encode(self, item): ...
+
+    class Full(Channel):
+        def encode(self, item): ...
+
+    if name == "Future":
+        assert isinstance(Channel.__new__(Channel), base)
+        return
+    with pytest.raises(TypeError, match="^Can't instantiate abstract class Channel with"):
+        Channel()
+    assert isinstance(Full.__new__(Full), base)

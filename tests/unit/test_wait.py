@@ -308,6 +308,7 @@ def test_arguments_are_refused_in_the_words_of_stock(wait, make):
         lambda wait, task: wait([task], return_when="FIRST"),
         lambda wait, task: wait([task], return_when=None),
         lambda wait, task: wait([task], return_when=-1),
+        lambda wait, task: wait([task], return_when=object),
         lambda wait, task: wait([task], timeout="soon"),
         lambda wait, task: wait([task, 1]),
         lambda wait, task: wait([[task]]),

@@ -21,10 +21,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use crate::definition::{offset_members, slot};
+use crate::function::{self, Which};
 use crate::native_class::{NativeClass, State, Visit};
 use crate::tracking::track;
 use crate::trampoline::guard;
-use crate::{GilCell, Slot, dict, function};
+use crate::{GilCell, Slot, dict};
 
 /// The attribute by which a native class names the Python class that it stands for, without being a
 /// subclass of it.
@@ -234,6 +235,21 @@ impl<C: NativeClass> Class<C> {
         self.stand_for(py, name, replaced)
     }
 
+    /// Takes the name of a special method out of the type, which keeps the method itself.
+    ///
+    /// # Errors
+    /// KeyError when it has no such method.
+    pub fn hide(&self, py: Python<'_>, name: &CStr) -> PyResult<()> {
+        // SAFETY: a live heap type's dict; the type forgets what it has looked up.
+        unsafe {
+            if ffi::PyDict_DelItemString((*self.type_ptr()).tp_dict, name.as_ptr()) != 0 {
+                return Err(PyErr::fetch(py));
+            }
+            ffi::PyType_Modified(self.type_ptr());
+        }
+        Ok(())
+    }
+
     /// Has the type, created as `name`, stand for `replaced`, whose words errors about arguments take.
     ///
     /// # Errors
@@ -250,7 +266,7 @@ impl<C: NativeClass> Class<C> {
         unsafe { (*self.type_ptr()).tp_name = name.as_ptr().add(start) };
         let class = C::type_object(py);
         class.setattr(REPLACES.to_string_lossy().as_ref(), replaced)?;
-        function::stand_for_coroutine_functions(&class, replaced)
+        function::stand_for_functions(&class, replaced, Which::All)
     }
 }
 
@@ -266,8 +282,19 @@ unsafe extern "C" fn new<C: NativeClass>(
     _keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     if subtype != C::class().type_ptr() {
-        // SAFETY: CPython calls tp_new with a ready subtype of ours.
-        return unsafe { ffi::PyType_GenericAlloc(subtype, 0) };
+        // SAFETY: CPython calls tp_new attached, with a ready subtype of ours, whose base has a base. That
+        // one's tp_new is `object`'s, which refuses an abstract class, or a C class's, which asks nothing.
+        return unsafe {
+            if (*subtype).tp_flags & ffi::Py_TPFLAGS_IS_ABSTRACT == 0 {
+                return ffi::PyType_GenericAlloc(subtype, 0);
+            }
+            let py = Python::assume_attached();
+            let nothing = PyTuple::empty(py);
+            let make = (*(*C::class().type_ptr()).tp_base).tp_new;
+            make.map_or(std::ptr::null_mut(), |make| {
+                make(subtype, nothing.as_ptr(), std::ptr::null_mut())
+            })
+        };
     }
     // SAFETY: tp_new runs attached.
     unsafe {

@@ -89,13 +89,24 @@ pub fn new<'py>(stock: &Bound<'py, PyAny>, body: Body) -> PyResult<Bound<'py, Fu
 /// Include/cpython/code.h
 const CO_COROUTINE: c_int = 0x80;
 
-/// Has each method of a native class that stands for a coroutine function of `stock` be one to who looks.
+/// Which methods of a class are to be functions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// All that are functions on stock.
+    All,
+    /// Those that are coroutine functions. The others are left as they are, because the interpreter calls
+    /// a method of a C class some nanoseconds faster.
+    Coroutines,
+}
+
+/// Has methods of a native class that stand for functions of `stock` be functions to who looks.
 ///
 /// # Errors
 /// MemoryError, and what `functools.update_wrapper` raises.
-pub fn stand_for_coroutine_functions(
+pub fn stand_for_functions(
     class: &Bound<'_, PyType>,
     stock: &Bound<'_, PyType>,
+    which: Which,
 ) -> PyResult<()> {
     for name in class.getattr("__dict__")?.call_method0("copy")?.try_iter()? {
         let name = name?.cast_into::<PyString>()?;
@@ -104,7 +115,7 @@ pub fn stand_for_coroutine_functions(
         let Ok(code) = function.getattr("__code__") else { continue };
         let flags: c_int = code.getattr("co_flags")?.extract()?;
         let Some(entry) = entry_of(&method) else { continue };
-        if flags & CO_COROUTINE == 0 {
+        if which == Which::Coroutines && flags & CO_COROUTINE == 0 {
             continue;
         }
         let this = FUNCTION.alloc(class.py())?;
@@ -176,6 +187,37 @@ unsafe extern "C" fn enter_without_arguments(
         let method = FUNCTION.state_at(callable).method.as_ptr();
         if ffi::PyVectorcall_NARGS(count) == 1 && names.is_null() && applies(method, *items) {
             return (definition(method).ml_meth.PyCFunction)(*items, std::ptr::null_mut());
+        }
+        misfit(callable, items, count, names)
+    }
+}
+
+/// What stock's function says to arguments that a method does not take, or, where that has no objection or
+/// the object is of another class, what CPython's descriptor says.
+///
+/// # Safety
+/// As for the function that was called.
+#[cold]
+unsafe fn misfit(
+    callable: *mut ffi::PyObject,
+    items: *const *mut ffi::PyObject,
+    count: usize,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let method = FUNCTION.state_at(callable).method.as_ptr();
+        if ffi::PyVectorcall_NARGS(count) > 0 && applies(method, *items) {
+            let stock = ffi::PyObject_GetAttrString(callable, c"__wrapped__".as_ptr());
+            if stock.is_null() {
+                return stock;
+            }
+            let result = ffi::PyObject_Vectorcall(stock, items, count, names);
+            ffi::Py_DECREF(stock);
+            if result.is_null() {
+                return result;
+            }
+            ffi::Py_DECREF(result);
         }
         ffi::PyObject_Vectorcall(method, items, count, names)
     }

@@ -18,6 +18,7 @@ pub mod context;
 mod definition;
 pub mod derived;
 pub mod dict;
+pub mod ending_thread;
 pub mod function;
 pub mod gil_cell;
 pub mod handled;

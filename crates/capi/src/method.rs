@@ -15,6 +15,7 @@ use crate::native_class::NativeClass;
 pub use crate::send::Next;
 use crate::trampoline::{guard, guard_object};
 
+mod installing;
 mod slots;
 
 /// The result of everything that answers with an object.
@@ -327,23 +328,6 @@ impl Members {
     pub fn doc(mut self, doc: &'static CStr) -> Self {
         self.slots.push(slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast()));
         self
-    }
-
-    /// Adds the methods to a type that exists already, such as a PyO3 class: these calls then skip
-    /// PyO3's argument handling. CPython's method descriptors check the type of `self`.
-    pub fn install<C: PyTypeInfo>(self, py: Python<'_>) -> PyResult<()> {
-        let class = C::type_object(py);
-        for definition in self.methods.leak() {
-            // SAFETY: the definition lives for ever, its name is a C string, and the trampoline was
-            // made for instances of C, which is the type that the descriptor checks.
-            let (name, descriptor) = unsafe {
-                let made = ffi::PyDescr_NewMethod(class.as_type_ptr(), definition);
-                let name = CStr::from_ptr(definition.ml_name);
-                (name, Bound::<PyAny>::from_owned_ptr_or_err(py, made)?)
-            };
-            class.setattr(name.to_string_lossy().as_ref(), descriptor)?;
-        }
-        Ok(())
     }
 
     /// The slot table. The method and property tables are leaked: types live as long as the process.

@@ -17,6 +17,11 @@ pub fn thread_ident() -> u64 {
 /// Whether the interpreter is shutting down (`sys.is_finalizing()`).
 #[must_use]
 pub fn is_finalizing(_py: Python<'_>) -> bool {
+    has_begun_to_end()
+}
+
+/// [`is_finalizing`], for a thread that is not attached.
+pub(crate) fn has_begun_to_end() -> bool {
     #[cfg(Py_3_13)]
     // SAFETY: no preconditions.
     return unsafe { ffi::Py_IsFinalizing() } != 0;

@@ -49,6 +49,17 @@ pub fn send_none<'py>(coro: &Bound<'py, PyAny>) -> Sent<'py> {
     }
 }
 
+/// What `await` asks an object for; None when it cannot be awaited.
+pub fn await_iterator<'py>(object: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'py, PyAny>>> {
+    // SAFETY: attached; reads the slots of a live object's type and calls one with the object, as the
+    // instruction GET_AWAITABLE does.
+    unsafe {
+        let slots = (*ffi::Py_TYPE(object.as_ptr())).tp_as_async.as_ref()?;
+        let iterator = slots.am_await?(object.as_ptr());
+        Some(Bound::from_owned_ptr_or_err(object.py(), iterator))
+    }
+}
+
 /// `coro.throw(exception)`; `throw` is the interned method name.
 pub fn throw<'py>(
     coro: &Bound<'py, PyAny>,

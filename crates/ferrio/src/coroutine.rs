@@ -184,10 +184,14 @@ fn wake<'py>(this: &Bound<'py, Coroutine>, kind: &'static Kind) -> PyResult<Next
         let sent = send_none(&awaited);
         return go_on(this, kind, awaited, sent);
     };
-    let outcome = if future.state.is_pending() {
-        Err(PyRuntimeError::new_err("await wasn't used with future"))
-    } else {
-        future.result()
+    let outcome = match future.outcome_or_block() {
+        Ok(Some(result)) => Ok(result),
+        Ok(None) => {
+            this.state().awaited.set(awaited.clone());
+            this.state().phase.set(Phase::Waiting);
+            return Ok(Next::Yield(awaited));
+        }
+        Err(error) => Err(error),
     };
     advance(this, kind, (kind.resume)(this, outcome))
 }

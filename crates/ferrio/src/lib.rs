@@ -73,6 +73,7 @@ mod _ferrio {
         crate::names::look_up_loaded(py)?;
         ferrio_capi::socket_object::locate(py)?;
         ferrio_capi::function::create(py)?;
+        crate::tasks::coroutine_wrapper::create(py)?;
         crate::handles::snapshot::create(py)?;
         crate::handles::create(
             py,

@@ -38,7 +38,7 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
 pub use item::{Act, CallParts, Item, Watch};
-pub use watch::{Direction, call_act_soon, unwatch, watch_act, watch_act_once};
+pub use watch::{Direction, call_act_soon, call_one_soon, unwatch, watch_act, watch_act_once};
 
 use crate::handles::{self, Timed};
 use crate::{errors, names};

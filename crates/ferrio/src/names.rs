@@ -68,6 +68,7 @@ imported! {
     THREADING_EVENT = "threading"."Event";
     STOCK_FUTURE = "_asyncio"."Future";
     STOCK_TASK = "_asyncio"."Task";
+    COROUTINE_TYPE = "types"."CoroutineType";
     CANCELLED_ERROR = "asyncio.exceptions"."CancelledError";
     INVALID_STATE_ERROR = "asyncio.exceptions"."InvalidStateError";
     GET_EVENT_LOOP = "asyncio.events"."get_event_loop";

@@ -1,8 +1,10 @@
 //! `Task`: a coroutine that a loop drives step by step.
 
+pub mod coroutine_wrapper;
 pub mod current;
 #[cfg(Py_3_12)]
 pub mod eager;
+pub mod face;
 pub mod gathering;
 pub mod methods;
 pub mod mirror;

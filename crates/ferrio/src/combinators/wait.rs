@@ -107,7 +107,7 @@ fn which_end_it(return_when: &Bound<'_, PyAny>) -> PyResult<usize> {
     if return_when.eq(intern!(py, "FIRST_EXCEPTION"))? {
         return Ok(FIRST_EXCEPTION);
     }
-    let shown = return_when.call_method1(intern!(py, "__format__"), ("",))?;
+    let shown = py.import("builtins")?.getattr("format")?.call1((return_when,))?;
     Err(PyValueError::new_err(format!("Invalid return_when value: {shown}")))
 }
 

@@ -7,6 +7,7 @@ use pyo3::{ffi, intern};
 
 use super::{Progress, as_coroutine};
 use crate::futures::methods as futures;
+use crate::tasks::face;
 
 /// A generator of this flag is a coroutine (`types.coroutine`). Reference: Include/cpython/code.h
 const CO_ITERABLE_COROUTINE: u32 = 0x100;
@@ -22,6 +23,7 @@ pub fn awaiting<'py>(awaitable: Bound<'py, PyAny>) -> PyResult<Progress<'py>> {
         return Ok(Progress::Future(unsafe { awaitable.cast_into_unchecked() }));
     }
     if as_coroutine(&awaitable).is_some() || send::is_exact_coroutine(&awaitable) {
+        face::check_unawaited(&awaitable)?;
         return Ok(Progress::Iterator(awaitable));
     }
     iterator(awaitable).map(Progress::Iterator)
@@ -29,17 +31,16 @@ pub fn awaiting<'py>(awaitable: Bound<'py, PyAny>) -> PyResult<Progress<'py>> {
 
 /// CPython: _PyCoro_GetAwaitableIter
 fn iterator(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
-    let py = awaitable.py();
     if send::is_generator(&awaitable) {
         let flags = awaitable.getattr("gi_code")?.getattr("co_flags")?.extract::<u32>()?;
         if flags & CO_ITERABLE_COROUTINE != 0 {
             return Ok(awaitable);
         }
     }
-    let Ok(method) = awaitable.get_type().getattr(intern!(py, "__await__")) else {
+    let Some(iterator) = send::await_iterator(&awaitable) else {
         return Err(PyTypeError::new_err(cannot_be_awaited(&awaitable)?));
     };
-    let iterator = method.call1((&awaitable,))?;
+    let iterator = iterator?;
     let kind = iterator.get_type().name()?;
     if send::is_exact_coroutine(&iterator) {
         return Err(PyTypeError::new_err("__await__() returned a coroutine"));

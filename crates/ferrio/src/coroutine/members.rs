@@ -1,103 +1,68 @@
 //! The Python face of a native coroutine.
 
-use ferrio_capi::StateOf;
-use ferrio_capi::method::{Arguments, Members, Next, Object};
-use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyStopIteration, PyTypeError};
-use pyo3::ffi;
+use ferrio_capi::method::Next;
+use ferrio_capi::{Slot, StateOf};
+use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
-use super::{COROUTINE, Coroutine, Phase, end, next, throw};
-use crate::futures::iterator;
-use crate::names::{self, boolean, none};
-use crate::tasks::origin;
+use super::{Coroutine, Phase, end, next, throw};
+use crate::names;
+use crate::tasks::face::{self, Face, Stage};
 
-fn send_value<'py>(this: &Bound<'py, Coroutine>, value: &Bound<'py, PyAny>) -> Object<'py> {
-    if this.state().phase.get() == Phase::Created && !value.is_none() {
-        let text = "can't send non-None value to a just-started coroutine";
-        return Err(PyTypeError::new_err(text));
+impl Face for Coroutine {
+    fn name(this: &Bound<'_, Self>) -> &'static str {
+        this.state().kind.get().map_or("", |kind| kind.name)
     }
-    next(this).and_then(handed_out)
-}
 
-fn throw_value<'py>(this: &Bound<'py, Coroutine>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let exception = PyErr::from_value(iterator::thrown(&arguments)?);
-    // A loop that is not ours calls this with no frame of PyO3's below: PyO3 would then put off the
-    // release of every error that is dropped here, until it is entered some time.
-    Python::attach(|_| throw(this, exception)).and_then(handed_out)
-}
-
-fn handed_out(next: Next<'_>) -> Object<'_> {
-    match next {
-        Next::Yield(item) => Ok(item),
-        Next::Return(value) => Err(PyStopIteration::new_err((value.unbind(),))),
+    fn qualified_name(this: &Bound<'_, Self>) -> &'static str {
+        this.state().kind.get().map_or("", |kind| kind.qualified_name)
     }
-}
 
-/// CPython: gen_close
-fn close<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    let py = this.py();
-    match this.state().phase.get() {
-        Phase::Created => end(this),
-        Phase::Done => {}
-        Phase::Waiting | Phase::Running => match throw(this, PyGeneratorExit::new_err(())) {
-            Ok(Next::Yield(_)) => {
-                return Err(PyRuntimeError::new_err("coroutine ignored GeneratorExit"));
-            }
-            Ok(Next::Return(_)) => {}
-            Err(error) if error.is_instance_of::<PyGeneratorExit>(py) => {}
-            Err(error) => return Err(error),
-        },
+    fn stage(this: &Bound<'_, Self>) -> Stage {
+        match this.state().phase.get() {
+            Phase::Created => Stage::Created,
+            Phase::Running => Stage::Running,
+            Phase::Waiting => Stage::Suspended,
+            Phase::Done => Stage::Closed,
+        }
     }
-    Ok(none(py))
-}
 
-fn itself<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    Ok(this.as_any().clone())
-}
+    fn awaited<'a>(this: &'a Bound<'_, Self>) -> &'a Slot {
+        &this.state().awaited
+    }
 
-fn name<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    let name = this.state().kind.get().map_or("", |kind| kind.name);
-    Ok(PyString::new(this.py(), name).into_any())
-}
+    #[inline]
+    fn next<'py>(this: &Bound<'py, Self>) -> PyResult<Next<'py>> {
+        next(this)
+    }
 
-fn qualified_name<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    let name = this.state().kind.get().map_or("", |kind| kind.qualified_name);
-    Ok(PyString::new(this.py(), name).into_any())
-}
+    fn throw<'py>(this: &Bound<'py, Self>, error: PyErr) -> PyResult<Next<'py>> {
+        throw(this, error)
+    }
 
-fn repr<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    let name = qualified_name(this)?;
-    let text = format!("<coroutine object {name} at {:#x}>", this.as_ptr() as usize);
-    Ok(PyString::new(this.py(), &text).into_any())
-}
-
-fn cr_await<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    origin::cr_await(this.py(), &this.state().awaited)
-}
-
-/// Native code has no frame; asyncio's call graph passes over it.
-fn cr_frame<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    Ok(none(this.py()))
-}
-
-fn cr_origin<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    origin::cr_origin(this.py(), &this.state().awaited)
-}
-
-fn cr_running<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    Ok(boolean(this.py(), this.state().phase.get() == Phase::Running))
-}
-
-fn cr_suspended<'py>(this: &Bound<'py, Coroutine>) -> Object<'py> {
-    Ok(boolean(this.py(), this.state().phase.get() == Phase::Waiting))
+    /// CPython: gen_close
+    fn close(this: &Bound<'_, Self>) -> PyResult<()> {
+        match this.state().phase.get() {
+            Phase::Created => end(this),
+            Phase::Done => {}
+            Phase::Waiting | Phase::Running => match throw(this, PyGeneratorExit::new_err(())) {
+                Ok(Next::Yield(_)) => {
+                    return Err(PyRuntimeError::new_err("coroutine ignored GeneratorExit"));
+                }
+                Ok(Next::Return(_)) => {}
+                Err(error) if error.is_instance_of::<PyGeneratorExit>(this.py()) => {}
+                Err(error) => return Err(error),
+            },
+        }
+        Ok(())
+    }
 }
 
 /// CPython: _PyGen_Finalize
 fn finalize(this: &Bound<'_, Coroutine>) -> PyResult<()> {
     let py = this.py();
     if this.state().phase.get() != Phase::Created {
-        return close(this).map(drop);
+        return Coroutine::close(this);
     }
     let warned = names::WARN_UNAWAITED_COROUTINE.get(py)?.call1((this,));
     end(this);
@@ -106,22 +71,8 @@ fn finalize(this: &Bound<'_, Coroutine>) -> PyResult<()> {
 
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
-    let members = Members::default()
-        .iternext::<Coroutine, _>(next)
-        .unary_slot::<Coroutine, _>(ffi::Py_tp_iter, itself)
-        .unary_slot::<Coroutine, _>(ffi::Py_am_await, itself)
-        .unary_slot::<Coroutine, _>(ffi::Py_tp_repr, repr)
-        .one::<Coroutine, _>(c"send", send_value, c"Resume the coroutine.")
-        .keywords::<Coroutine, _>(c"throw", throw_value, c"Raise an exception in the coroutine.")
-        .noargs::<Coroutine, _>(c"close", close, c"End the coroutine.")
-        .get::<Coroutine, _>(c"__name__", name)
-        .get::<Coroutine, _>(c"__qualname__", qualified_name)
-        .get::<Coroutine, _>(c"cr_await", cr_await)
-        .get::<Coroutine, _>(c"cr_frame", cr_frame)
-        .get::<Coroutine, _>(c"cr_origin", cr_origin)
-        .get::<Coroutine, _>(c"cr_running", cr_running)
-        .get::<Coroutine, _>(c"cr_suspended", cr_suspended)
+    let members = face::members::<Coroutine>()
         .finalize::<Coroutine, _>(finalize)
         .doc(c"The coroutine of a native method of asyncio's.");
-    COROUTINE.create(py, c"ferrio.Coroutine", &py.get_type::<PyAny>(), members.into_slots())
+    face::create::<Coroutine>(py, c"ferrio.Coroutine", members)
 }

@@ -1,7 +1,7 @@
 //! Debug mode (handles with stacks, slow callbacks, checks) and the views of the queues that tools
 //! read.
 
-use ferrio_capi::Ref;
+use ferrio_capi::{Ref, ending_thread};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -34,6 +34,7 @@ pub fn set_debug(slf: &Bound<'_, EventLoop>, enabled: &Bound<'_, PyAny>) -> PyRe
 /// A Handle made by asyncio's own `__init__`, which records the caller's stack.
 #[cold]
 pub fn traced_handle<'py>(py: Python<'py>, parts: Parts<'_, 'py>) -> PyResult<Bound<'py, Handle>> {
+    ending_thread::stop_at_exit();
     let arguments = (parts.callback, parts.args, parts.event_loop, parts.context);
     Ok(Handle::type_object(py).call1(arguments)?.cast_into()?)
 }

@@ -1,6 +1,6 @@
 //! From birth to close: making a loop, running it, closing it.
 
-use ferrio_capi::runtime;
+use ferrio_capi::{ending_thread, runtime};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySuper, PyTuple, PyType};
@@ -42,6 +42,7 @@ pub fn run_forever(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
 
 fn enter(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let py = slf.py();
+    ending_thread::stop_at_exit();
     slf.get().set_running_thread(Some(runtime::thread_ident()));
     let keywords = PyDict::new(py);
     keywords.set_item("firstiter", slf.getattr(intern!(py, "_asyncgen_firstiter_hook"))?)?;

@@ -104,7 +104,8 @@ fn listener<'py>(
         arguments: args.clone().unbind(),
         fd,
         kind: (number("family")?, number("type")?, number("proto")?),
-        backlog: args.get_item(4)?.extract()?,
+        // So many connections are accepted at once: none for a negative number, as on stock.
+        backlog: usize::try_from(args.get_item(4)?.extract::<isize>()?).unwrap_or(0),
         tls: if context.is_truthy()? { Some(serve_tls::terms(args)?.unbind()) } else { None },
         sock: sock.unbind(),
     }))

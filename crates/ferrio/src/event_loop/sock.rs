@@ -26,21 +26,20 @@ use std::ffi::c_int;
 use std::io::{self, ErrorKind};
 use std::os::fd::{BorrowedFd, RawFd};
 
+use ferrio_capi::function::{self, Which};
 use ferrio_capi::method::{Arguments, Members, Next, Object};
 use ferrio_capi::socket_object::{self, SocketFacts};
-use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, function, runtime};
-use pyo3::exceptions::{
-    PyBlockingIOError, PyInterruptedError, PyRuntimeError, PyStopIteration, PyTypeError,
-};
+use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, runtime};
+use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyString, PyTuple};
 use pyo3::{PyTypeInfo, ffi};
 
 use super::lifecycle::inherited;
 use crate::errors;
-use crate::futures::iterator;
 use crate::loop_state::{Direction, EventLoop, get};
-use crate::names::{self, none};
+use crate::names;
+use crate::tasks::face::{self, Face, Stage};
 
 static SOCK_CALL: Class<SockCall> = Class::new();
 
@@ -259,67 +258,44 @@ fn tried<T>(py: Python<'_>, outcome: io::Result<T>) -> PyResult<Option<T>> {
     }
 }
 
-fn send_value<'py>(this: &Bound<'py, SockCall>, value: &Bound<'py, PyAny>) -> Object<'py> {
-    if this.state().phase.get() == Phase::Created && !value.is_none() {
-        let text = "can't send non-None value to a just-started coroutine";
-        return Err(PyTypeError::new_err(text));
+impl Face for SockCall {
+    fn name(this: &Bound<'_, Self>) -> &'static str {
+        this.state().operation.get().map_or("", |operation| operation.name)
     }
-    match next(this)? {
-        Next::Yield(item) => Ok(item),
-        Next::Return(value) => Err(PyStopIteration::new_err((value.unbind(),))),
+
+    fn qualified_name(this: &Bound<'_, Self>) -> &'static str {
+        this.state().operation.get().map_or("", |operation| operation.qualified_name)
     }
-}
 
-fn throw<'py>(this: &Bound<'py, SockCall>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    if this.state().phase.get() == Phase::Done {
-        return Err(reused());
+    fn stage(this: &Bound<'_, Self>) -> Stage {
+        match this.state().phase.get() {
+            Phase::Created => Stage::Created,
+            Phase::Waiting => Stage::Suspended,
+            Phase::Done => Stage::Closed,
+        }
     }
-    let exception = iterator::thrown(&arguments)?;
-    wait::end(this)?;
-    Err(PyErr::from_value(exception))
-}
 
-fn close<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    wait::end(this)?;
-    Ok(none(this.py()))
-}
+    /// Where it was made is not recorded: in debug mode it is stock's own.
+    fn awaited<'a>(this: &'a Bound<'_, Self>) -> &'a Slot {
+        &this.state().future
+    }
 
-fn itself<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    Ok(this.as_any().clone())
-}
+    #[inline]
+    fn next<'py>(this: &Bound<'py, Self>) -> PyResult<Next<'py>> {
+        next(this)
+    }
 
-fn name<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    let name = this.state().operation.get().map_or("", |operation| operation.name);
-    Ok(PyString::new(this.py(), name).into_any())
-}
+    fn throw<'py>(this: &Bound<'py, Self>, error: PyErr) -> PyResult<Next<'py>> {
+        if this.state().phase.get() == Phase::Done {
+            return Err(reused());
+        }
+        wait::end(this)?;
+        Err(error)
+    }
 
-fn qualified_name<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    let name = this.state().operation.get().map_or("", |operation| operation.qualified_name);
-    Ok(PyString::new(this.py(), name).into_any())
-}
-
-fn repr<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    let name = qualified_name(this)?;
-    let text = format!("<coroutine object {name} at {:#x}>", this.as_ptr() as usize);
-    Ok(PyString::new(this.py(), &text).into_any())
-}
-
-fn cr_await<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    Ok(this.state().future.get_or_none(this.py()))
-}
-
-/// Native code has no frame; asyncio's call graph passes over it.
-fn cr_frame<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    Ok(none(this.py()))
-}
-
-/// Where it was made is not recorded.
-fn cr_origin<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    Ok(none(this.py()))
-}
-
-fn cr_running<'py>(this: &Bound<'py, SockCall>) -> Object<'py> {
-    Ok(names::boolean(this.py(), false))
+    fn close(this: &Bound<'_, Self>) -> PyResult<()> {
+        wait::end(this)
+    }
 }
 
 fn finalize(this: &Bound<'_, SockCall>) -> PyResult<()> {
@@ -351,28 +327,15 @@ fn callback_parts<'py>(
 
 /// Makes the type, and adds the methods to the loop's class.
 pub fn create(py: Python<'_>) -> PyResult<()> {
-    let members = Members::default()
-        .iternext::<SockCall, _>(next)
-        .unary_slot::<SockCall, _>(ffi::Py_tp_iter, itself)
-        .unary_slot::<SockCall, _>(ffi::Py_am_await, itself)
-        .unary_slot::<SockCall, _>(ffi::Py_tp_repr, repr)
-        .one::<SockCall, _>(c"send", send_value, c"Resume the call.")
-        .keywords::<SockCall, _>(c"throw", throw, c"Raise an exception in the call.")
-        .noargs::<SockCall, _>(c"close", close, c"End the call.")
-        .get::<SockCall, _>(c"__name__", name)
-        .get::<SockCall, _>(c"__qualname__", qualified_name)
-        .get::<SockCall, _>(c"cr_await", cr_await)
-        .get::<SockCall, _>(c"cr_frame", cr_frame)
-        .get::<SockCall, _>(c"cr_origin", cr_origin)
-        .get::<SockCall, _>(c"cr_running", cr_running)
+    let members = face::members::<SockCall>()
         .finalize::<SockCall, _>(finalize)
         .doc(c"The coroutine of loop.sock_recv() and its relatives.");
-    SOCK_CALL.create(py, c"ferrio.SockCall", &py.get_type::<PyAny>(), members.into_slots())?;
+    face::create::<SockCall>(py, c"ferrio.SockCall", members)?;
     let members = receive::methods(Members::default());
     let members = send::methods(members);
     let members = accept::methods(members);
     let members = connect::methods(members);
     file::methods(members).install::<EventLoop>(py)?;
     let stock = names::SELECTOR_EVENT_LOOP.class(py)?;
-    function::stand_for_coroutine_functions(&EventLoop::type_object(py), stock)
+    function::stand_for_functions(&EventLoop::type_object(py), stock, Which::Coroutines)
 }

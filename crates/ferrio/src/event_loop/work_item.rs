@@ -12,7 +12,9 @@ use std::cell::Cell;
 use std::ffi::c_int;
 
 use ferrio_capi::method::{Members, Object};
-use ferrio_capi::{Class, NativeClass, Ref, Slot, State, StateOf, Visit, call, context};
+use ferrio_capi::{
+    Class, NativeClass, Ref, Slot, State, StateOf, Visit, call, context, ending_thread,
+};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyDict, PyTuple};
@@ -178,6 +180,7 @@ fn deliver(item: &Bound<'_, WorkItem>, future: &Bound<'_, Future>) -> PyResult<(
 
 /// `run()`, on a thread of the executor; since 3.14 `run(ctx)`. CPython: _WorkItem.run
 fn run<'py>(item: &Bound<'py, WorkItem>, ctx: Option<&Bound<'py, PyAny>>) -> Object<'py> {
+    ending_thread::stop_at_exit();
     let py = item.py();
     let state = item.state();
     let outcome = match state.phase.get() {

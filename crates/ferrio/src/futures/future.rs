@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use ferrio_capi::{NativeClass, Slot, StateOf, Visit, runtime};
+use ferrio_capi::{NativeClass, Slot, StateOf, Visit, ending_thread, runtime};
 use pyo3::prelude::*;
 
 use super::callbacks::Callbacks;
@@ -113,6 +113,7 @@ impl FutureState {
         };
         self.event_loop.set(event_loop);
         if debug && !runtime::is_finalizing(py) {
+            ending_thread::stop_at_exit();
             let stack = names::TRACEBACK_EXTRACT_STACK.get(py)?.call0()?;
             self.rare(|rare| rare.source_traceback.set(stack));
         }

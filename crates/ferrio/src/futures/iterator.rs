@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use ferrio_capi::method::{Arguments, Members, Next, Object};
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use pyo3::PyAny as Any;
-use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyDeprecationWarning, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi};
@@ -70,15 +70,7 @@ pub fn new<'py, C: FutureClass>(future: &Bound<'py, C>) -> Object<'py> {
 /// One step: None while the future is pending (it is then to be yielded), else its result.
 fn step<'py, C: FutureClass>(future: &Bound<'py, Any>) -> PyResult<Option<Bound<'py, Any>>> {
     // SAFETY: `new::<C>` stored this function together with an instance of C.
-    let future = unsafe { future.cast_unchecked::<C>() }.as_future();
-    if !future.state.is_pending() {
-        return future.result().map(Some);
-    }
-    if future.state.blocking.get() {
-        return Err(PyRuntimeError::new_err("await wasn't used with future"));
-    }
-    future.state.blocking.set(true);
-    Ok(None)
+    unsafe { future.cast_unchecked::<C>() }.as_future().outcome_or_block()
 }
 
 fn next<'py>(this: &Bound<'py, FutureIter>) -> PyResult<Next<'py>> {

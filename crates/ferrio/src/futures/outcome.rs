@@ -1,7 +1,7 @@
 //! How a future gets its outcome, hands it out, and wakes those who wait for it.
 
 use ferrio_capi::{Ref, context, handled};
-use pyo3::exceptions::{PyBaseException, PyTypeError};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 
 use super::callbacks::{self, Waiter};
@@ -94,6 +94,19 @@ impl<'py> NativeFuture<'_, 'py> {
         self.state.set_cancel_message(self.py(), message);
         self.schedule_callbacks()?;
         Ok(true)
+    }
+
+    /// One step of an `await`: None while the future is pending, which is then to be yielded, else what
+    /// `result()` gives or raises. CPython: FutureIter_am_send
+    #[inline]
+    pub fn outcome_or_block(self) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !self.state.is_pending() {
+            return self.result().map(Some);
+        }
+        if self.state.blocking.replace(true) {
+            return Err(PyRuntimeError::new_err("await wasn't used with future"));
+        }
+        Ok(None)
     }
 
     /// What `result()` gives or raises. CPython: future_get_result

@@ -294,8 +294,10 @@ fn lock<'py>(this: &Bound<'py, Condition>) -> Object<'py> {
 /// The methods stay those of the lock before, as in stock.
 fn set_lock(this: &Bound<'_, Condition>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let value = value.ok_or_else(errors::cannot_be_deleted)?;
-    for name in copied(this.py()) {
-        replace(this, name, Some(&shown(this, name)?))?;
+    if this.state().lock.is_set() {
+        for name in copied(this.py()) {
+            replace(this, name, Some(&shown(this, name)?))?;
+        }
     }
     this.state().lock.set(value.clone());
     Ok(())

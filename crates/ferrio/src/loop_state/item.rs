@@ -79,7 +79,7 @@ pub enum Item {
     Wakeup { task: Ref, future: Ref },
     /// A native object does something, in this context.
     Act { object: Ref, context: Ref, act: &'static Act },
-    /// A done-callback of a native future.
+    /// A done-callback of a native future, or another callback of one argument.
     Callback { callback: Ref, future: Ref, context: Ref },
     /// What the heap held is due: a TimerHandle or a native sleep.
     Due(Ref),

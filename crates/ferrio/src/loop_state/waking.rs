@@ -1,7 +1,7 @@
 //! How another thread that has queued something makes the loop look at it. Relies on the GIL, which
 //! orders what the threads do, and on the wake flag, which they share without it (`core::wake`).
 
-use ferrio_capi::runtime;
+use ferrio_capi::{ending_thread, runtime};
 use ferrio_core::wake::Wake;
 use pyo3::prelude::*;
 
@@ -36,6 +36,7 @@ impl EventLoop {
         if queued % MOST_AHEAD == MOST_AHEAD - 1
             && self.running_thread() != Some(runtime::thread_ident())
         {
+            ending_thread::stop_at_exit();
             runtime::yield_gil(py);
         }
     }

@@ -252,6 +252,23 @@ pub fn unwatch(
     cancel(py, removed.map_err(|error| errors::os_error(py, &error))?)
 }
 
+/// `loop.call_soon(callback, argument)`, without a handle where nobody looks.
+#[inline]
+pub fn call_one_soon<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    callback: Bound<'py, PyAny>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = event_loop.py();
+    let context = context::copy_current(py)?;
+    if !event_loop.get().takes_items() {
+        return call_soon(event_loop.as_any(), &callback, &[argument], &context);
+    }
+    let (callback, future) = (Ref::new(callback), Ref::new(argument.clone()));
+    event_loop.get().push(py, Item::Callback { callback, future, context: Ref::new(context) });
+    Ok(())
+}
+
 /// `loop.call_soon(act of object)`, without a handle where nobody looks.
 #[inline]
 pub fn call_act_soon<'py>(

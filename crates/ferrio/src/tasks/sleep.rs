@@ -10,19 +10,20 @@ use std::cell::Cell;
 use std::ffi::c_int;
 
 use ferrio_capi::function::{self, Function};
-use ferrio_capi::method::{Arguments, Members, Next, Object};
+use ferrio_capi::method::{Arguments, Next, Object};
 use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use ferrio_core::timers::TimerKey;
 use ferrio_core::turn;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
 
-use crate::futures::{AsFuture, iterator, methods as future_methods};
+use crate::futures::{AsFuture, methods as future_methods};
 use crate::loop_state::{self, EventLoop};
 use crate::names::{self, none, owned};
+use crate::tasks::face::{self, Face, Stage};
 use crate::tasks::origin;
 
 static SLEEP: Class<Sleep> = Class::new();
@@ -143,7 +144,11 @@ fn start<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
         return Err(PyRuntimeError::new_err("no running event loop"));
     }
     match loop_state::as_native(&event_loop) {
-        Some(native) if native.get().takes_items() && EventLoop::times_natively(native) => {
+        Some(native)
+            if native.get().takes_items()
+                && EventLoop::times_natively(native)
+                && !loop_state::get(&native.get().create_future_overridden) =>
+        {
             wait_natively(this, native, &delay)
         }
         _ => wait_through_python(this, &event_loop, &delay),
@@ -196,15 +201,30 @@ fn wait_through_python<'py>(
 
 fn wake<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
     let py = this.py();
-    let future = this.state().future.get(py);
-    let result = match &future {
-        Some(future) if future.call_method0(intern!(py, "done"))?.is_truthy()? => {
-            future.call_method0(intern!(py, "result"))
-        }
-        _ => Err(PyRuntimeError::new_err("await wasn't used with future")),
+    let future = this.state().future.get_or_none(py);
+    let outcome = match future_methods::as_exact(&future) {
+        Some(future) => future.as_future().outcome_or_block(),
+        None => foreign_outcome(&future),
     };
+    if let Ok(None) = outcome {
+        return Ok(Next::Yield(future));
+    }
     end(this)?;
-    result.map(Next::Return)
+    outcome.map(|result| Next::Return(result.unwrap_or_else(|| none(py))))
+}
+
+/// `AsFuture::outcome_or_block` of a future of any kind.
+fn foreign_outcome<'py>(future: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = future.py();
+    if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        return future.call_method0(intern!(py, "result")).map(Some);
+    }
+    let blocking = intern!(py, "_asyncio_future_blocking");
+    if future.getattr(blocking)?.is_truthy()? {
+        return Err(PyRuntimeError::new_err("await wasn't used with future"));
+    }
+    future.setattr(blocking, true)?;
+    Ok(None)
 }
 
 /// Ends the sleep: its timer, if any, is cancelled.
@@ -246,54 +266,43 @@ pub fn as_sleep<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py,
     SLEEP.cast_exact(object)
 }
 
-fn send<'py>(this: &Bound<'py, Sleep>, value: &Bound<'py, PyAny>) -> Object<'py> {
-    if this.state().phase.get() == Phase::Created && !value.is_none() {
-        let text = "can't send non-None value to a just-started coroutine";
-        return Err(PyTypeError::new_err(text));
+impl Face for Sleep {
+    fn name(_: &Bound<'_, Self>) -> &'static str {
+        "sleep"
     }
-    match next(this)? {
-        Next::Yield(item) => Ok(item),
-        Next::Return(value) => Err(pyo3::exceptions::PyStopIteration::new_err((value.unbind(),))),
+
+    fn qualified_name(_: &Bound<'_, Self>) -> &'static str {
+        "sleep"
     }
-}
 
-fn throw<'py>(this: &Bound<'py, Sleep>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    if this.state().phase.get() == Phase::Done {
-        return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
+    fn stage(this: &Bound<'_, Self>) -> Stage {
+        match this.state().phase.get() {
+            Phase::Created => Stage::Created,
+            Phase::Yielded | Phase::Waiting => Stage::Suspended,
+            Phase::Done => Stage::Closed,
+        }
     }
-    let exception = iterator::thrown(&arguments)?;
-    end(this)?;
-    Err(PyErr::from_value(exception))
-}
 
-fn close<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    end(this)?;
-    Ok(none(this.py()))
-}
+    fn awaited<'a>(this: &'a Bound<'_, Self>) -> &'a Slot {
+        &this.state().future
+    }
 
-fn itself<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    Ok(this.as_any().clone())
-}
+    #[inline]
+    fn next<'py>(this: &Bound<'py, Self>) -> PyResult<Next<'py>> {
+        next(this)
+    }
 
-fn name<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    Ok(intern!(this.py(), "sleep").clone().into_any())
-}
+    fn throw<'py>(this: &Bound<'py, Self>, error: PyErr) -> PyResult<Next<'py>> {
+        if this.state().phase.get() == Phase::Done {
+            return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
+        }
+        end(this)?;
+        Err(error)
+    }
 
-fn cr_await<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    origin::cr_await(this.py(), &this.state().future)
-}
-
-/// Native code has no frame; asyncio's call graph passes over it.
-fn cr_frame<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    Ok(none(this.py()))
-}
-
-fn cr_origin<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    origin::cr_origin(this.py(), &this.state().future)
-}
-
-fn cr_running<'py>(this: &Bound<'py, Sleep>) -> Object<'py> {
-    Ok(names::boolean(this.py(), false))
+    fn close(this: &Bound<'_, Self>) -> PyResult<()> {
+        end(this)
+    }
 }
 
 fn finalize(this: &Bound<'_, Sleep>) -> PyResult<()> {
@@ -306,22 +315,10 @@ fn finalize(this: &Bound<'_, Sleep>) -> PyResult<()> {
 
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
-    let members = Members::default()
-        .iternext::<Sleep, _>(next)
-        .unary_slot::<Sleep, _>(ffi::Py_tp_iter, itself)
-        .unary_slot::<Sleep, _>(ffi::Py_am_await, itself)
-        .one::<Sleep, _>(c"send", send, c"Resume the sleep.")
-        .keywords::<Sleep, _>(c"throw", throw, c"Raise an exception in the sleep.")
-        .noargs::<Sleep, _>(c"close", close, c"End the sleep.")
-        .get::<Sleep, _>(c"__name__", name)
-        .get::<Sleep, _>(c"__qualname__", name)
-        .get::<Sleep, _>(c"cr_await", cr_await)
-        .get::<Sleep, _>(c"cr_frame", cr_frame)
-        .get::<Sleep, _>(c"cr_origin", cr_origin)
-        .get::<Sleep, _>(c"cr_running", cr_running)
+    let members = face::members::<Sleep>()
         .finalize::<Sleep, _>(finalize)
         .doc(c"The coroutine of ferrio.sleep().");
-    SLEEP.create(py, c"ferrio.sleep", &py.get_type::<PyAny>(), members.into_slots())
+    face::create::<Sleep>(py, c"ferrio.sleep", members)
 }
 
 /// What stock's timer callback would be called with: the future and the result.

@@ -91,6 +91,8 @@ pub struct StreamState {
     pub peer: Cell<CompactAddress>,
     /// `_conn_lost`: 1 when connection_lost is scheduled, then one more for each write after that.
     pub conn_lost: Cell<u32>,
+    /// `max_size` when it was assigned, else 0.
+    max_size: Cell<u32>,
     /// The turn of the loop in which a write of this transport was last sent at once.
     sent_in_turn: Cell<u32>,
     pub closing: Cell<bool>,

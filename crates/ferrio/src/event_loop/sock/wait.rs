@@ -5,7 +5,6 @@ use std::os::fd::AsRawFd;
 
 use ferrio_capi::method::Next;
 use ferrio_capi::{Ref, State, StateOf, runtime};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -16,7 +15,7 @@ use super::{Operation, Phase, SockCall, callback_parts, reused};
 use crate::errors;
 use crate::futures::{AsFuture, Future, methods as futures};
 use crate::loop_state::{Act, CallParts, Direction, EventLoop, Watch, get, unwatch};
-use crate::names;
+use crate::names::{self, none};
 
 /// What the loop does with a call when its socket is ready.
 static READY: Act = Act { run: ready, parts };
@@ -171,12 +170,12 @@ fn stop_watching(
 pub fn wake<'py>(this: &Bound<'py, SockCall>) -> PyResult<Next<'py>> {
     let py = this.py();
     let future = this.state().future.get(py).ok_or_else(reused)?;
-    let future = futures::as_exact(&future).ok_or_else(reused)?.as_future();
-    if future.state.is_pending() {
-        return Err(PyRuntimeError::new_err("await wasn't used with future"));
+    let outcome = futures::as_exact(&future).ok_or_else(reused)?.as_future().outcome_or_block();
+    if let Ok(None) = outcome {
+        return Ok(Next::Yield(future));
     }
     end(this)?;
-    future.result().map(Next::Return)
+    outcome.map(|result| Next::Return(result.unwrap_or_else(|| none(py))))
 }
 
 /// Ends the call, which stops to watch if it waits.

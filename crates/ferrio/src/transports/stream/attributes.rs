@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use super::{StreamTransport, flow, info, writing};
+use super::{StreamTransport, flow, info, reading, writing};
 use crate::loop_state::get;
 use crate::names::{boolean, none};
 
@@ -42,6 +42,16 @@ fn fd<'py>(this: This<'_, 'py>) -> Object<'py> {
 
 fn conn_lost<'py>(this: This<'_, 'py>) -> Object<'py> {
     Ok(this.state().conn_lost.get().into_pyobject(this.py())?.into_any())
+}
+
+fn max_size<'py>(this: This<'_, 'py>) -> Object<'py> {
+    Ok(reading::max_size(this.state()).into_pyobject(this.py())?.into_any())
+}
+
+fn set_max_size<'py>(this: This<'_, 'py>, value: Option<&Bound<'py, PyAny>>) -> PyResult<()> {
+    let size = value.map_or(Ok(0), |value| value.extract())?;
+    this.state().max_size.set(size);
+    Ok(())
 }
 
 fn closing<'py>(this: This<'_, 'py>) -> Object<'py> {
@@ -122,6 +132,7 @@ pub fn add(members: Members) -> Members {
         .get::<StreamTransport, _>(c"_sock_fd", fd)
         .get::<StreamTransport, _>(c"_buffer", buffer)
         .get::<StreamTransport, _>(c"_conn_lost", conn_lost)
+        .get_set::<StreamTransport, _, _>(c"max_size", max_size, set_max_size)
         .get::<StreamTransport, _>(c"_closing", closing)
         .get::<StreamTransport, _>(c"_paused", paused)
         .get::<StreamTransport, _>(c"_eof", eof)

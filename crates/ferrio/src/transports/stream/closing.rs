@@ -11,14 +11,16 @@ use pyo3::types::PyDict;
 use super::{StreamTransport, flow, info, making, reading, writing};
 use crate::errors;
 use crate::loop_state::{Act, call_act_soon, is_debug};
-use crate::names::{self, none};
+use crate::names;
 
 /// connection_lost() of the protocol.
 static CONNECTION_LOST: Act = Act {
     run: |object, _| {
         let this = object.cast::<StreamTransport>()?;
-        let exception = this.state().lost.take(object.py());
-        connection_lost(this, exception.unwrap_or_else(|| none(object.py())))
+        let lost = &this.state().lost;
+        connection_lost(this, lost.get_or_none(object.py()))?;
+        drop(lost.take(object.py()));
+        Ok(())
     },
     parts: |object| {
         let py = object.py();

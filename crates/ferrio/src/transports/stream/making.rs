@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 
 use super::{STREAM_TRANSPORT, StreamTransport, flow, info, reading};
 use crate::futures;
-use crate::loop_state::{Act, EventLoop, call_act_soon};
+use crate::loop_state::{Act, EventLoop, call_act_soon, call_one_soon};
 use crate::names::{self, none};
 use ferrio_capi::StateOf;
 use ferrio_capi::call::call_method;
@@ -77,7 +77,9 @@ pub fn begin<'py>(
     }
     event_loop.get().own_fd(state.fd.get(), this.as_any());
     set_nodelay(this)?;
-    call_act_soon(event_loop.as_any(), this.as_any(), &CONNECTION_MADE)?;
+    let protocol = state.protocol.get_or_none(this.py());
+    let connection_made = protocol.getattr(intern!(this.py(), "connection_made"))?;
+    call_one_soon(event_loop, connection_made, this.as_any())?;
     call_act_soon(event_loop.as_any(), this.as_any(), &reading::START)
 }
 
@@ -108,21 +110,6 @@ fn set_nodelay(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     let outcome = stream_socket::set_nodelay(this.state().descriptor()?);
     outcome.map_err(|error| crate::errors::os_error(this.py(), &error))
 }
-
-/// connection_made() of the protocol.
-static CONNECTION_MADE: Act = Act {
-    run: |object, _| {
-        let this = object.cast::<StreamTransport>()?;
-        let Some(protocol) = this.state().protocol.get(object.py()) else { return Ok(()) };
-        call_method(&protocol, intern!(object.py(), "connection_made"), [object]).map(drop)
-    },
-    parts: |object| {
-        let py = object.py();
-        let protocol = object.getattr(intern!(py, "_protocol"))?;
-        let callback = protocol.getattr(intern!(py, "connection_made"))?;
-        Ok((callback, (object,).into_pyobject(py)?))
-    },
-};
 
 /// The future that waits for connection_made() has its result.
 static RESOLVE: Act = Act {

@@ -189,7 +189,6 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
     let class = StreamTransport::class();
     class.create(py, c"ferrio._SelectorSocketTransport", base, slots.into_slots())?;
     let class = StreamTransport::type_object(py);
-    class.setattr("max_size", reading::MAX_SIZE)?;
     class.setattr("_start_tls_compatible", true)?;
     class.setattr("_sendfile_compatible", names::SENDFILE_MODE.get(py)?.getattr("TRY_NATIVE")?)
 }

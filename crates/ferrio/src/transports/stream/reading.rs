@@ -11,12 +11,21 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::direct::TlsReceiver;
-use super::{StreamTransport, closing, direct, info};
+use super::{StreamState, StreamTransport, closing, direct, info};
 use crate::errors;
 use crate::loop_state::{Act, Direction, EventLoop, unwatch, watch_act};
 
-/// `max_size`: bytes that one read takes at most. CPython: _SelectorTransport.max_size
-pub const MAX_SIZE: usize = 256 * 1024;
+/// Bytes that one read takes at most, where `max_size` says nothing else, and the most that it may say.
+/// CPython: _SelectorTransport.max_size
+const MAX_SIZE: usize = 256 * 1024;
+
+/// `max_size`: bytes that one read takes at most.
+pub fn max_size(state: &StreamState) -> usize {
+    match state.max_size.get() {
+        0 => MAX_SIZE,
+        size => MAX_SIZE.min(size as usize),
+    }
+}
 
 /// A read of this size and more counts as much.
 const MUCH: usize = 32 * 1024;
@@ -170,7 +179,7 @@ fn read<'py>(this: &Bound<'py, StreamTransport>, event_loop: &EventLoop) -> PyRe
         && let Ok(size @ 1..) = stream_socket::available(fd)
     {
         state.reads_much.set(size >= MUCH);
-        let mut space = NewBytes::new(py, size.min(MAX_SIZE))?;
+        let mut space = NewBytes::new(py, size.min(max_size(state)))?;
         return Ok(match stream_socket::recv_uninit(fd, space.space()) {
             Ok(0) => Ok(None),
             // SAFETY: recv wrote so many bytes.
@@ -182,7 +191,7 @@ fn read<'py>(this: &Bound<'py, StreamTransport>, event_loop: &EventLoop) -> PyRe
     if scratch.is_empty() {
         scratch.resize(MAX_SIZE, 0);
     }
-    Ok(match stream_socket::recv(fd, &mut scratch) {
+    Ok(match stream_socket::recv(fd, &mut scratch[..max_size(state)]) {
         Ok(0) => Ok(None),
         Ok(count) => {
             state.reads_much.set(count >= MUCH);
