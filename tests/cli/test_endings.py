@@ -492,3 +492,31 @@ def test_what_sys_exit_passes_is_let_go_before_the_end(workshop, what):
     stock, ferrio = (workshop.run(on, "exits.py") for on in ("stock", "ferrio"))
     assert (ferrio.status, ferrio.out) == (stock.status, stock.out)
     assert last_words(ferrio) == last_words(stock)
+
+
+def test_the_end_of_a_server_with_an_open_connection_is_logged_as_in_python(workshop):
+    """Before 3.13 the callback of a cancelled handler is reported, with its place in asyncio."""
+    source = """
+        import asyncio
+
+        async def main():
+            begun = asyncio.Event()
+
+            async def serve(reader, writer):
+                begun.set()
+                await reader.read()
+
+            server = await asyncio.start_server(serve, "127.0.0.1", 0)
+            ends = await asyncio.open_connection(*server.sockets[0].getsockname())
+            await begun.wait()
+
+        asyncio.run(main())
+    """
+    workshop.write("serves.py", textwrap.dedent(source))
+    stock, ferrio = (workshop.run(on, "serves.py") for on in ("stock", "ferrio"))
+    logged = [
+        [line for line in outcome.err.splitlines() if line.startswith(("Exception in", "handle"))]
+        for outcome in (stock, ferrio)
+    ]
+    assert logged[1] == logged[0]
+    assert len(logged[0]) == (2 if sys.version_info < (3, 13) else 0)

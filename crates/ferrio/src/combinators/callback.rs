@@ -158,9 +158,13 @@ fn wrapped<'py>(this: &Bound<'py, Callback>) -> Object<'py> {
     let py = this.py();
     let missing = || PyAttributeError::new_err("__wrapped__");
     let kind = kind(this)?;
-    let stock = kind.inside.ok_or_else(missing)?.get(py)?;
+    let mut stock = kind.inside.ok_or_else(missing)?.get(py)?.clone();
+    // Of a class it is a method that the function lies in.
+    for part in kind.qualified_name.split('.').skip(1).take_while(|part| *part != "<locals>") {
+        stock = stock.getattr(part)?;
+    }
     if stock.getattr(intern!(py, "__name__"))?.eq(short_name(kind))? {
-        return Ok(stock.clone());
+        return Ok(stock);
     }
     let code = stock.getattr(intern!(py, "__code__"))?;
     for constant in code.getattr("co_consts")?.try_iter()? {

@@ -125,7 +125,7 @@ fn serve<'py>(
 /// The task of the callback is done.
 static ENDED: Kind = Kind {
     qualified_name: "StreamReaderProtocol.connection_made.<locals>.callback",
-    inside: None,
+    inside: Some(&names::STREAM_READER_PROTOCOL),
     takes: 1,
     run: |this: &Bound<'_, Callback>, task| {
         let py = this.py();
