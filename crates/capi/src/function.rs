@@ -182,7 +182,7 @@ unsafe extern "C" fn enter_without_arguments(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: CPython calls this with the object that holds the pointer, an instance of our class, and
-    // with the arguments of a vectorcall; `replace_method` has set a method of this kind.
+    // with the arguments of a vectorcall; `stand_for_functions` has set a method of this kind.
     unsafe {
         let method = FUNCTION.state_at(callable).method.as_ptr();
         if ffi::PyVectorcall_NARGS(count) == 1 && names.is_null() && applies(method, *items) {
