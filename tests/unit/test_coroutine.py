@@ -182,12 +182,11 @@ async def outcomes(package, make_task):
     found = {}
     for name, make, fire in waiting_coroutines(package):
         coroutine = make()
-        first = make_task(coroutine)
-        await asyncio.sleep(0)
-        second = make_task(coroutine)
+        # Both begin in one turn, in which no timer can fire.
+        both = [make_task(coroutine), make_task(coroutine)]
         await asyncio.sleep(0)
         fire()
-        done = await asyncio.gather(first, second, return_exceptions=True)
+        done = await asyncio.gather(*both, return_exceptions=True)
         found[name] = [repr(each) for each in done]
     return found
 
