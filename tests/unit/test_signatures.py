@@ -51,8 +51,6 @@ CLASSES |= {
 }
 
 NOT_COMPARED = {
-    # Their defaults are functions of heapq.
-    *("PriorityQueue._get", "PriorityQueue._put"),
     # They pass on what they are given.
     *("EventLoop._make_ssl_transport", "EventLoop._start_serving"),
     # `exc` may be left out here, as on the writing end.
@@ -145,7 +143,16 @@ def test_the_text_of_a_method_does_not_show_its_parameters_twice():
     assert ferrio.Queue.put_nowait.__doc__ == ferrio.Queue.put_nowait.__wrapped__.__doc__
 
 
-@pytest.mark.parametrize("name", ["Queue.put_nowait", "Event.set", "Lock.release", "Queue.qsize"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Queue.put_nowait",
+        "Event.set",
+        "Lock.release",
+        "BoundedSemaphore.release",
+        "PriorityQueue._put",
+    ],
+)
 def test_any_method_is_bound_as_a_function_is(name):
     class_name, name = name.split(".")
     for package in (asyncio, ferrio):

@@ -240,14 +240,7 @@ impl<C: NativeClass> Class<C> {
     /// # Errors
     /// KeyError when it has no such method.
     pub fn hide(&self, py: Python<'_>, name: &CStr) -> PyResult<()> {
-        // SAFETY: a live heap type's dict; the type forgets what it has looked up.
-        unsafe {
-            if ffi::PyDict_DelItemString((*self.type_ptr()).tp_dict, name.as_ptr()) != 0 {
-                return Err(PyErr::fetch(py));
-            }
-            ffi::PyType_Modified(self.type_ptr());
-        }
-        Ok(())
+        dict::change_class(&C::type_object(py), name, None)
     }
 
     /// Has the type, created as `name`, stand for `replaced`, whose words errors about arguments take.

@@ -9,6 +9,7 @@ use pyo3::{PyTypeInfo, ffi};
 
 use crate::class::REPLACES;
 use crate::dict;
+use crate::function::{self, Which};
 use crate::method::Members;
 
 /// What is fixed about a derived class.
@@ -58,7 +59,8 @@ impl Derived {
         let made = py.get_type::<PyType>().call1((replaced.name()?, (base,), namespace))?;
         // The reference is given to the static: the type lives as long as the process.
         self.0.store(made.into_ptr().cast(), Ordering::Relaxed);
-        methods.install::<C>(py)
+        methods.install::<C>(py)?;
+        function::stand_for_functions(&C::type_object(py), replaced, Which::All)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Dictionaries without PyO3's conversions, and the `__dict__` and weak references of instances.
 //! Reference: Include/dictobject.h, Include/cpython/object.h (managed dictionaries since 3.13).
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -54,6 +54,28 @@ pub fn get_item<'py>(
         None => PyErr::take(py).map_or(Ok(None), Err),
         found => Ok(found),
     }
+}
+
+/// Changes a name in the dict of a class past its slots: what the interpreter itself calls stays.
+///
+/// # Errors
+/// MemoryError; KeyError when a name without a new value is not there.
+pub(crate) fn change_class(
+    class: &Bound<'_, PyType>,
+    name: &CStr,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    // SAFETY: a live heap type's dict and a live object; the type forgets what it has looked up.
+    let changed = unsafe {
+        let dict = (*class.as_type_ptr()).tp_dict;
+        let changed = match value {
+            Some(value) => ffi::PyDict_SetItemString(dict, name.as_ptr(), value.as_ptr()),
+            None => ffi::PyDict_DelItemString(dict, name.as_ptr()),
+        };
+        ffi::PyType_Modified(class.as_type_ptr());
+        changed
+    };
+    if changed == 0 { Ok(()) } else { Err(PyErr::fetch(class.py())) }
 }
 
 /// A number that changes when an attribute of the class or of one of its bases changes; 0 when the

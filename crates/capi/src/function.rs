@@ -111,10 +111,10 @@ pub fn stand_for_functions(
     for name in class.getattr("__dict__")?.call_method0("copy")?.try_iter()? {
         let name = name?.cast_into::<PyString>()?;
         let method = class.getattr(&name)?;
+        let Some(entry) = entry_of(&method) else { continue };
         let Ok(function) = stock.getattr(&name) else { continue };
         let Ok(code) = function.getattr("__code__") else { continue };
         let flags: c_int = code.getattr("co_flags")?.extract()?;
-        let Some(entry) = entry_of(&method) else { continue };
         if which == Which::Coroutines && flags & CO_COROUTINE == 0 {
             continue;
         }

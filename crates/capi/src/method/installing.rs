@@ -2,12 +2,13 @@
 
 use std::ffi::CStr;
 
+use pyo3::PyTypeInfo;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use pyo3::{PyErr, PyTypeInfo};
 
 use super::Members;
+use crate::dict;
 
 impl Members {
     /// Adds the methods to a type, such as a PyO3 class: these calls then skip PyO3's argument handling.
@@ -25,14 +26,7 @@ impl Members {
     pub fn show<C: PyTypeInfo>(self, py: Python<'_>) -> PyResult<()> {
         let class = C::type_object(py);
         for (name, descriptor) in self.descriptors(&class)? {
-            // SAFETY: a live heap type's dict; the type forgets what it has looked up.
-            unsafe {
-                let dict = (*class.as_type_ptr()).tp_dict;
-                if ffi::PyDict_SetItemString(dict, name.as_ptr(), descriptor.as_ptr()) != 0 {
-                    return Err(PyErr::fetch(py));
-                }
-                ffi::PyType_Modified(class.as_type_ptr());
-            }
+            dict::change_class(&class, name, Some(&descriptor))?;
         }
         Ok(())
     }
