@@ -27,6 +27,7 @@ pub use awaitable::awaiting;
 pub use members::create;
 
 use crate::futures::{AsFuture, Future, methods as futures};
+use crate::tasks::face::reused;
 use crate::tasks::origin;
 
 static COROUTINE: Class<Coroutine> = Class::new();
@@ -310,9 +311,4 @@ fn no_stop_iteration(py: Python<'_>, error: PyErr) -> PyErr {
     replacement.set_cause(py, Some(error));
     let set = replacement.value(py).setattr(pyo3::intern!(py, "__context__"), context);
     set.err().unwrap_or(replacement)
-}
-
-#[cold]
-fn reused() -> PyErr {
-    PyRuntimeError::new_err("cannot reuse already awaited coroutine")
 }

@@ -1,16 +1,15 @@
 //! What `await` does with any object: finding its iterator, and throwing into it.
 
+use std::ffi::c_int;
+
 use ferrio_capi::send::{self, Sent};
 use pyo3::exceptions::{PyGeneratorExit, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::{ffi, intern};
 
-use super::{Progress, as_coroutine};
+use super::Progress;
 use crate::futures::methods as futures;
 use crate::tasks::face;
-
-/// A generator of this flag is a coroutine (`types.coroutine`). Reference: Include/cpython/code.h
-const CO_ITERABLE_COROUTINE: u32 = 0x100;
 
 /// The progress of a coroutine that comes to `await awaitable`.
 ///
@@ -22,7 +21,7 @@ pub fn awaiting<'py>(awaitable: Bound<'py, PyAny>) -> PyResult<Progress<'py>> {
         // SAFETY: `as_exact` proved the class.
         return Ok(Progress::Future(unsafe { awaitable.cast_into_unchecked() }));
     }
-    if as_coroutine(&awaitable).is_some() || send::is_exact_coroutine(&awaitable) {
+    if send::is_exact_coroutine(&awaitable) {
         face::check_unawaited(&awaitable)?;
         return Ok(Progress::Iterator(awaitable));
     }
@@ -32,8 +31,8 @@ pub fn awaiting<'py>(awaitable: Bound<'py, PyAny>) -> PyResult<Progress<'py>> {
 /// CPython: _PyCoro_GetAwaitableIter
 fn iterator(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     if send::is_generator(&awaitable) {
-        let flags = awaitable.getattr("gi_code")?.getattr("co_flags")?.extract::<u32>()?;
-        if flags & CO_ITERABLE_COROUTINE != 0 {
+        let flags = awaitable.getattr("gi_code")?.getattr("co_flags")?.extract::<c_int>()?;
+        if flags & face::CO_ITERABLE_COROUTINE != 0 {
             return Ok(awaitable);
         }
     }
@@ -41,12 +40,12 @@ fn iterator(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
         return Err(PyTypeError::new_err(cannot_be_awaited(&awaitable)?));
     };
     let iterator = iterator?;
-    let kind = iterator.get_type().name()?;
     if send::is_exact_coroutine(&iterator) {
         return Err(PyTypeError::new_err("__await__() returned a coroutine"));
     }
     // SAFETY: reads the type of a live object.
     if unsafe { ffi::PyIter_Check(iterator.as_ptr()) } == 0 {
+        let kind = iterator.get_type().name()?;
         let text = format!("__await__() returned non-iterator of type '{kind}'");
         return Err(PyTypeError::new_err(text));
     }

@@ -25,6 +25,7 @@ use super::{connect_parts, transport_fds};
 use crate::futures::{AsFuture, iterator, methods as futures};
 use crate::loop_state::EventLoop;
 use crate::names::{self, none};
+use crate::tasks::face::{self, reused};
 use crate::transports::stream::{StreamTransport, connecting as transports};
 use attempt::{Target, fail, give_up, stop_watching};
 
@@ -291,10 +292,7 @@ fn throw<'py>(this: &Bound<'py, Connecting>, arguments: Arguments<'_, 'py>) -> O
         Phase::Beginning => begun(this, Err(error)),
         Phase::Done => return Err(reused()),
     };
-    match settle(this, outcome)? {
-        Next::Yield(item) => Ok(item),
-        Next::Return(value) => Err(PyStopIteration::new_err((value.unbind(),))),
-    }
+    settle(this, outcome).and_then(face::handed_out)
 }
 
 fn close<'py>(this: &Bound<'py, Connecting>) -> Object<'py> {
@@ -311,11 +309,6 @@ fn close<'py>(this: &Bound<'py, Connecting>) -> Object<'py> {
 
 fn itself<'py>(this: &Bound<'py, Connecting>) -> Object<'py> {
     Ok(this.as_any().clone())
-}
-
-#[cold]
-fn reused() -> PyErr {
-    PyRuntimeError::new_err("cannot reuse already awaited coroutine")
 }
 
 /// Makes the type, and adds the methods to the loop's class.

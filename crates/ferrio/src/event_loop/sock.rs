@@ -30,7 +30,7 @@ use ferrio_capi::function::{self, Which};
 use ferrio_capi::method::{Arguments, Members, Next, Object};
 use ferrio_capi::socket_object::{self, SocketFacts};
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, runtime};
-use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError, PyRuntimeError};
+use pyo3::exceptions::{PyBlockingIOError, PyInterruptedError};
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyString, PyTuple};
 use pyo3::{PyTypeInfo, ffi};
@@ -39,7 +39,7 @@ use super::lifecycle::inherited;
 use crate::errors;
 use crate::loop_state::{Direction, EventLoop, get};
 use crate::names;
-use crate::tasks::face::{self, Face, Stage};
+use crate::tasks::face::{self, Face, Stage, reused};
 
 static SOCK_CALL: Class<SockCall> = Class::new();
 
@@ -222,11 +222,6 @@ fn start<'py>(this: &Bound<'py, SockCall>) -> PyResult<Next<'py>> {
     outcome
 }
 
-#[cold]
-fn reused() -> PyErr {
-    PyRuntimeError::new_err("cannot reuse already awaited coroutine")
-}
-
 /// A try through a method of the socket object, which words its errors and knows every case.
 fn ask<'py>(
     this: &Bound<'py, SockCall>,
@@ -283,14 +278,6 @@ impl Face for SockCall {
     #[inline]
     fn next<'py>(this: &Bound<'py, Self>) -> PyResult<Next<'py>> {
         next(this)
-    }
-
-    fn throw<'py>(this: &Bound<'py, Self>, error: PyErr) -> PyResult<Next<'py>> {
-        if this.state().phase.get() == Phase::Done {
-            return Err(reused());
-        }
-        wait::end(this)?;
-        Err(error)
     }
 
     fn close(this: &Bound<'_, Self>) -> PyResult<()> {

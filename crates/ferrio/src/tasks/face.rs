@@ -43,11 +43,17 @@ pub trait Face: NativeClass {
     /// What it raises.
     fn next<'py>(this: &Bound<'py, Self>) -> PyResult<Next<'py>>;
 
-    /// Raises an exception where it awaits.
+    /// Raises an exception where it awaits, which ends one that catches none.
     ///
     /// # Errors
     /// What it raises.
-    fn throw<'py>(this: &Bound<'py, Self>, error: PyErr) -> PyResult<Next<'py>>;
+    fn throw<'py>(this: &Bound<'py, Self>, error: PyErr) -> PyResult<Next<'py>> {
+        if Self::stage(this) == Stage::Closed {
+            return Err(reused());
+        }
+        Self::close(this)?;
+        Err(error)
+    }
 
     /// Ends it.
     ///
@@ -71,7 +77,11 @@ fn throw<'py, C: Face>(this: &Bound<'py, C>, arguments: Arguments<'_, 'py>) -> O
     Python::attach(|_| C::throw(this, error)).and_then(handed_out)
 }
 
-fn handed_out(next: Next<'_>) -> Object<'_> {
+/// What `send` and `throw` give: what was yielded, or StopIteration with what was returned.
+///
+/// # Errors
+/// That StopIteration.
+pub fn handed_out(next: Next<'_>) -> Object<'_> {
     match next {
         Next::Yield(item) => Ok(item),
         Next::Return(value) => Err(PyStopIteration::new_err((value.unbind(),))),
@@ -92,7 +102,7 @@ fn awaited<'py, C: Face>(this: &Bound<'py, C>) -> Object<'py> {
     }
 }
 
-/// Checks that nobody awaits a coroutine, Python's or one of ours.
+/// Checks that nobody awaits a coroutine of Python's, as one of ours does when it is awaited.
 ///
 /// # Errors
 /// RuntimeError when somebody does.
@@ -101,13 +111,19 @@ pub fn check_unawaited(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
     if awaits.is_none() { Ok(()) } else { Err(awaited_already()) }
 }
 
+/// The error of a coroutine that is over and is resumed.
+#[cold]
+pub fn reused() -> PyErr {
+    PyRuntimeError::new_err("cannot reuse already awaited coroutine")
+}
+
 #[cold]
 fn awaited_already() -> PyErr {
     PyRuntimeError::new_err("coroutine is being awaited already")
 }
 
-/// Include/cpython/code.h
-const CO_ITERABLE_COROUTINE: c_int = 0x100;
+/// A generator of this flag is a coroutine (`types.coroutine`). Reference: Include/cpython/code.h
+pub const CO_ITERABLE_COROUTINE: c_int = 0x100;
 
 /// tp_iter, which `yield from` asks in what `types.coroutine` has made of a generator. Nothing else can
 /// iterate over a coroutine. CPython: the instruction GET_YIELD_FROM_ITER

@@ -123,7 +123,7 @@ fn next<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
             Ok(Next::Return(state.result.take(py).unwrap_or_else(|| none(py))))
         }
         Phase::Waiting => wake(this),
-        Phase::Done => Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine")),
+        Phase::Done => Err(face::reused()),
     }
 }
 
@@ -290,14 +290,6 @@ impl Face for Sleep {
     #[inline]
     fn next<'py>(this: &Bound<'py, Self>) -> PyResult<Next<'py>> {
         next(this)
-    }
-
-    fn throw<'py>(this: &Bound<'py, Self>, error: PyErr) -> PyResult<Next<'py>> {
-        if this.state().phase.get() == Phase::Done {
-            return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
-        }
-        end(this)?;
-        Err(error)
     }
 
     fn close(this: &Bound<'_, Self>) -> PyResult<()> {

@@ -14,11 +14,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use super::super::transport_fds;
-use super::{Connecting, reused};
+use super::Connecting;
 use crate::errors;
 use crate::futures::{AsFuture, methods as futures};
 use crate::loop_state::{Act, Direction, unwatch, watch_act_once};
 use crate::names::{self, none};
+use crate::tasks::face::reused;
 use crate::transports::stream::{StreamTransport, connecting as transports};
 
 const SOCK_STREAM: u16 = 1;
