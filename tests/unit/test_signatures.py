@@ -150,7 +150,7 @@ def test_the_text_of_a_method_does_not_show_its_parameters_twice():
         "Event.set",
         "Lock.release",
         "BoundedSemaphore.release",
-        "PriorityQueue._put",
+        "LifoQueue._put",
     ],
 )
 def test_any_method_is_bound_as_a_function_is(name):
