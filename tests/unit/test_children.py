@@ -403,8 +403,8 @@ class TestChosenWatchers:
         handler = signal.getsignal(signal.SIGCHLD)
         assert handler is not signal.SIG_DFL
 
-        # Its end may not come while it is being registered: a signal between MultiLoopChildWatcher's
-        # waitpid() and what it notes of it makes 255 of any status, on stock too.
+        # Its end may not come while it is being registered: a signal between the waitpid() of
+        # MultiLoopChildWatcher and what it notes of it makes 255 of any status, on stock too.
         async def main():
             process = await start("sh", "-c", "read line; exit 3", stdin=subprocess.PIPE)
             process.stdin.close()

@@ -70,6 +70,8 @@ mod _ferrio {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        // A task that is destroyed at the interpreter's end shows where it stood.
+        py.import("ferrio._frames")?;
         crate::names::look_up_loaded(py)?;
         ferrio_capi::socket_object::locate(py)?;
         ferrio_capi::function::create(py)?;

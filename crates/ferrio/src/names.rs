@@ -177,6 +177,8 @@ imported! {
     QUEUE_SHUT_DOWN = "asyncio.queues"."QueueShutDown";
     HEAPPUSH = "heapq"."heappush";
     HEAPPOP = "heapq"."heappop";
+    CODE_OF_COROUTINE = "ferrio._frames"."code_of";
+    FRAME_OF_COROUTINE = "ferrio._frames"."frame_of";
     SLEEP = "asyncio.tasks"."sleep";
     TASK_GROUP = "asyncio.taskgroups"."TaskGroup";
     TIMEOUT = "asyncio.timeouts"."Timeout";

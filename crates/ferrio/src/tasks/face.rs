@@ -165,7 +165,7 @@ fn repr<'py, C: Face>(this: &Bound<'py, C>) -> Object<'py> {
 }
 
 /// The members of a native coroutine's class. To `isinstance`, and so to `inspect.iscoroutine`, its
-/// instances are Python's coroutines. They have no frame: asyncio's call graph passes over them.
+/// instances are Python's coroutines.
 pub fn members<C: Face>() -> Members {
     Members::default()
         .iternext::<C, _>(C::next)
@@ -179,10 +179,25 @@ pub fn members<C: Face>() -> Members {
         .get::<C, _>(c"__name__", |this| Ok(text(this, C::name(this))))
         .get::<C, _>(c"__qualname__", |this| Ok(text(this, C::qualified_name(this))))
         .get::<C, _>(c"cr_await", |this| origin::cr_await(this.py(), C::awaited(this)))
-        .get::<C, _>(c"cr_frame", |this| Ok(none(this.py())))
+        .get::<C, _>(c"cr_code", code::<C>)
+        .get::<C, _>(c"cr_frame", frame::<C>)
         .get::<C, _>(c"cr_origin", |this| origin::cr_origin(this.py(), C::awaited(this)))
         .get::<C, _>(c"cr_running", |this| Ok(is(this, Stage::Running)))
         .get::<C, _>(c"cr_suspended", |this| Ok(is(this, Stage::Suspended)))
+}
+
+/// `cr_code`.
+fn code<'py, C: Face>(this: &Bound<'py, C>) -> Object<'py> {
+    names::CODE_OF_COROUTINE.get(this.py())?.call1((C::qualified_name(this),))
+}
+
+/// `cr_frame`, made when somebody asks.
+fn frame<'py, C: Face>(this: &Bound<'py, C>) -> Object<'py> {
+    let begun = match C::stage(this) {
+        Stage::Closed => return Ok(none(this.py())),
+        stage => stage != Stage::Created,
+    };
+    names::FRAME_OF_COROUTINE.get(this.py())?.call1((this, begun))
 }
 
 fn text<'py, C: Face>(this: &Bound<'py, C>, text: &str) -> Bound<'py, PyAny> {
