@@ -17,7 +17,7 @@ def pair_with():
         yield lambda *arguments: stack.enter_context(engines.Pair(*arguments))
 
 
-@pytest.mark.timeout(120)  # making a program small takes a few hundred runs
+@pytest.mark.timeout(300)  # making a program small takes a few hundred runs
 @pytest.mark.parametrize(
     ("bug", "feature"),
     [

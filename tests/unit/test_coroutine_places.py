@@ -5,6 +5,7 @@ import inspect
 import io
 import linecache
 import socket
+import threading
 
 import pytest
 
@@ -25,12 +26,14 @@ class Parts:
         for each in self.sockets:
             each.setblocking(False)
         self.future = loop.create_future()
+        self.over = threading.Event()
 
     async def hold(self):
         await self.lock.acquire()
         await self.condition.acquire()
 
     def close(self):
+        self.over.set()
         for each in self.sockets:
             each.close()
 
@@ -67,7 +70,7 @@ WAITING = {
         "return await _wait(fs, timeout, return_when, loop)",
     ),
     "to_thread": (
-        lambda parts: parts.package.to_thread(int),
+        lambda parts: parts.package.to_thread(parts.over.wait),
         "return await loop.run_in_executor(None, func_call)",
     ),
     "BaseSelectorEventLoop.sock_recv": (

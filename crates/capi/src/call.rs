@@ -75,15 +75,15 @@ pub fn call_method_in_context<'py>(
     context: &Bound<'py, PyAny>,
     keywords: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let method = object.getattr(name)?;
-    let mut stack: Vec<*mut ffi::PyObject> = args.iter().map(|arg| arg.as_ptr()).collect();
-    stack.push(context.as_ptr());
-    // SAFETY: `stack` holds `args.len()` live positional arguments and one keyword value.
+    let all = std::iter::once(object).chain(args.iter().copied()).chain([context]);
+    let stack: Vec<*mut ffi::PyObject> = all.map(|each| each.as_ptr()).collect();
+    // SAFETY: `stack` holds the object, `args.len()` live positional arguments and one keyword value;
+    // CPython may use the first element during the call, as for `call_method`.
     unsafe {
-        let result = ffi::PyObject_Vectorcall(
-            method.as_ptr(),
+        let result = ffi::PyObject_VectorcallMethod(
+            name.as_ptr(),
             stack.as_ptr(),
-            args.len(),
+            (args.len() + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
             keywords.as_ptr(),
         );
         Bound::from_owned_ptr_or_err(object.py(), result)

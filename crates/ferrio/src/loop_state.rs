@@ -115,6 +115,8 @@ pub struct EventLoop {
     pub create_task_overridden: AtomicBool,
     /// The same for `call_soon_threadsafe`, which must then bring the outcome of that.
     pub threadsafe_overridden: AtomicBool,
+    /// The same for `is_running`, which an eager task must then call.
+    pub is_running_overridden: AtomicBool,
     /// The same for one of the methods by which `sock_recv` and its relatives wait: `_add_reader` and its
     /// like, `create_future`.
     pub sock_waits_overridden: AtomicBool,
@@ -182,6 +184,7 @@ impl EventLoop {
             create_future_overridden: AtomicBool::new(false),
             create_task_overridden: AtomicBool::new(false),
             threadsafe_overridden: AtomicBool::new(false),
+            is_running_overridden: AtomicBool::new(false),
             sock_waits_overridden: AtomicBool::new(false),
             connect_overridden: AtomicBool::new(false),
             class_version: AtomicU32::new(0),

@@ -94,7 +94,7 @@ imported! {
     REGISTER_EAGER_TASK = "_asyncio"."_register_eager_task";
     #[cfg(all(Py_3_12, not(Py_3_14)))]
     UNREGISTER_EAGER_TASK = "_asyncio"."_unregister_eager_task";
-    #[cfg(Py_3_12)]
+    #[cfg(Py_3_14)]
     SWAP_CURRENT_TASK = "_asyncio"."_swap_current_task";
     #[cfg(Py_3_14)]
     ADD_TO_AWAITED_BY = "_asyncio"."future_add_to_awaited_by";
@@ -197,6 +197,8 @@ imported! {
     #[cfg(not(Py_3_12))]
     CANCEL_AND_WAIT = "asyncio.tasks"."_cancel_and_wait";
     GATHER = "asyncio.tasks"."gather";
+    #[cfg(Py_3_12)]
+    EAGER_TASK_FACTORY = "asyncio.tasks"."eager_task_factory";
     CREATE_TASK = "asyncio.tasks"."create_task";
     ENSURE_FUTURE = "asyncio.tasks"."ensure_future";
     GET_FRAME = "sys"."_getframe";

@@ -8,7 +8,6 @@ use pyo3::prelude::*;
 use super::callback::Callback;
 use crate::futures::AsFuture;
 use crate::futures::future::{NativeFuture, Status};
-use crate::names;
 use crate::tasks::{task, wrapper};
 
 /// `future.done()`.
@@ -148,6 +147,6 @@ pub fn get_loop<'py>(future: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     let py = future.py();
     match wrapper::exact_future(future).and_then(|native| native.state.event_loop.get(py)) {
         Some(event_loop) => Ok(event_loop),
-        None => names::GET_LOOP.get(py)?.call1((future,)),
+        None => wrapper::loop_of_foreign(future),
     }
 }

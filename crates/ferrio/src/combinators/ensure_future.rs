@@ -62,8 +62,7 @@ pub fn create_task<'py>(
     coro: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     if event_loop.get().makes_tasks(coro.py()) {
-        let parts = Parts { coro: coro.clone(), name: None, context: None };
-        return task::spawn(event_loop, parts).map(Bound::into_any);
+        return task::spawn(event_loop, Parts::of(coro.clone())).map(Bound::into_any);
     }
     create_by_method(event_loop, coro)
 }

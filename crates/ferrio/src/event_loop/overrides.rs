@@ -19,7 +19,7 @@ use crate::loop_state::{EventLoop, set};
 
 /// The methods that native code calls past Python while nobody replaces them, and the flags that say
 /// so.
-fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 8] {
+fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 9] {
     [
         ("call_soon", &native.call_soon_overridden),
         ("call_at", &native.call_at_overridden),
@@ -29,6 +29,7 @@ fn watched_methods(native: &EventLoop) -> [(&'static str, &AtomicBool); 8] {
         ("create_future", &native.create_future_overridden),
         ("create_task", &native.create_task_overridden),
         ("call_soon_threadsafe", &native.threadsafe_overridden),
+        ("is_running", &native.is_running_overridden),
     ]
 }
 

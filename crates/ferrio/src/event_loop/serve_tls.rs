@@ -48,7 +48,7 @@ pub fn spawn<'py>(
     coro.state().second.set(terms.clone());
     let coro = coro.into_any();
     if slf.get().makes_tasks(slf.py()) {
-        return task::spawn(slf, Parts { coro, name: None, context: None }).map(drop);
+        return task::spawn(slf, Parts::of(coro)).map(drop);
     }
     slf.call_method1(intern!(slf.py(), "create_task"), (coro,)).map(drop)
 }

@@ -112,7 +112,7 @@ fn serve<'py>(
     if let Some(native) = as_native(&event_loop).filter(|native| native.get().makes_tasks(py))
         && send::is_exact_coroutine(&result)
     {
-        let task = task::spawn(native, Parts { coro: result, name: None, context: None })?;
+        let task = task::spawn(native, Parts::of(result))?;
         state.task.set(task.clone());
         let context = ferrio_capi::context::copy_current(py)?;
         return task.as_future().add_callback(ended.as_any(), context);

@@ -77,6 +77,18 @@ pub fn task_of<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py
     table::get(event_loop)
 }
 
+/// Puts a task, or None, in the place of the current one, which is given. CPython: swap_current_task
+///
+/// # Errors
+/// What the table of the running Python raises.
+#[cfg(Py_3_12)]
+pub fn swap<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    task: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    table::swap(event_loop, task)
+}
+
 /// Takes a lingering task out of the table.
 #[inline]
 pub fn settle(event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
@@ -97,6 +109,8 @@ mod table {
     use ferrio_capi::dict;
     use pyo3::prelude::*;
 
+    #[cfg(Py_3_12)]
+    use crate::names;
     use crate::names::CURRENT_TASKS;
 
     /// Puts a task there; the other one that is there already, and stays, unless it only lingers.
@@ -119,6 +133,17 @@ mod table {
     pub(super) fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let task = dict::get_item(CURRENT_TASKS.get(event_loop.py())?, event_loop)?;
         Ok(task.filter(|task| !task.is_none()))
+    }
+
+    #[cfg(Py_3_12)]
+    #[inline]
+    pub(super) fn swap<'py>(
+        event_loop: &Bound<'py, PyAny>,
+        task: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let previous = dict::get_item(CURRENT_TASKS.get(event_loop.py())?, event_loop)?;
+        if task.is_none() { remove(event_loop) } else { set(event_loop, task) }?;
+        Ok(previous.unwrap_or_else(|| names::none(event_loop.py())))
     }
 
     #[inline]
@@ -147,12 +172,11 @@ mod table {
         task: &Bound<'py, PyAny>,
         lingers: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let swap = SWAP_CURRENT_TASK.get(event_loop.py())?;
-        let other = swap.call1((event_loop, task))?;
+        let other = swap(event_loop, task)?;
         if lingers || other.is_none() {
             return Ok(None);
         }
-        swap.call1((event_loop, &other))?;
+        swap(event_loop, &other)?;
         Ok(Some(other))
     }
 
@@ -180,13 +204,20 @@ mod table {
     }
 
     #[inline]
+    pub(super) fn swap<'py>(
+        event_loop: &Bound<'py, PyAny>,
+        task: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        SWAP_CURRENT_TASK.get(event_loop.py())?.call1((event_loop, task))
+    }
+
+    #[inline]
     pub(super) fn set(event_loop: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        SWAP_CURRENT_TASK.get(event_loop.py())?.call1((event_loop, task)).map(drop)
+        swap(event_loop, task).map(drop)
     }
 
     #[inline]
     pub(super) fn remove(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = event_loop.py();
-        SWAP_CURRENT_TASK.get(py)?.call1((event_loop, names::none(py))).map(drop)
+        swap(event_loop, &names::none(event_loop.py())).map(drop)
     }
 }

@@ -1,34 +1,38 @@
 //! Eager start (3.12): the first step runs inside the call that makes the task.
 
 use ferrio_capi::{StateOf, context};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::task::{self, Task};
-use super::{registry, step};
+use super::{current, registry, step};
 use crate::errors;
 use crate::futures::AsFuture;
-use crate::names::{self, SWAP_CURRENT_TASK};
+use crate::loop_state::get;
+use crate::names;
 #[cfg(not(Py_3_14))]
 use crate::names::{REGISTER_EAGER_TASK, UNREGISTER_EAGER_TASK};
 
 /// Runs the first step now when the loop is running, else queues it.
 pub fn start(task: &Bound<'_, Task>) -> PyResult<()> {
     let py = task.py();
-    let event_loop = task.as_future().state.event_loop.get(py).ok_or_else(errors::uninitialized)?;
-    if event_loop.call_method0(pyo3::intern!(py, "is_running"))?.is_truthy()? {
-        run_first_step(task, &event_loop)
-    } else {
-        task::schedule_first_step(task)
-    }
+    let future = task.as_future().state;
+    let event_loop = future.event_loop.get(py).ok_or_else(errors::uninitialized)?;
+    let runs = match future.native_loop(py) {
+        Some(native) if !get(&native.get().is_running_overridden) => {
+            native.get().running_thread().is_some()
+        }
+        _ => event_loop.call_method0(intern!(py, "is_running"))?.is_truthy()?,
+    };
+    if runs { run_first_step(task, &event_loop) } else { task::schedule_first_step(task) }
 }
 
 // CPython: task_eager_start
 fn run_first_step<'py>(task: &Bound<'py, Task>, event_loop: &Bound<'py, PyAny>) -> PyResult<()> {
     let py = task.py();
-    let swap = SWAP_CURRENT_TASK.get(py)?;
-    let previous = swap.call1((event_loop, task))?;
+    let previous = current::swap(event_loop, task.as_any())?;
     let outcome = register_and_step(task);
-    let current = swap.call1((event_loop, previous));
+    let swapped = current::swap(event_loop, &previous);
     if task.as_future().state.is_pending() {
         registry::insert(task)?;
     } else {
@@ -36,7 +40,7 @@ fn run_first_step<'py>(task: &Bound<'py, Task>, event_loop: &Bound<'py, PyAny>) 
         drop(task.state().coro.take(py));
         super::mirror::forget_coro(task);
     }
-    outcome.and(current.map(drop))
+    outcome.and(swapped.map(drop))
 }
 
 #[cfg(not(Py_3_14))]

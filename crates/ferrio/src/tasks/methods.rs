@@ -50,12 +50,12 @@ fn init<'py>(this: &Bound<'py, Task>, arguments: InitArguments<'_, 'py>) -> PyRe
     crate::futures::awaited_by::clear(this.as_ptr(), py);
     this.as_future().state.reset(py, event_loop)?;
     let coro = coro.unwrap_or_else(|| none(py));
-    task::adopt(this, Parts { coro, name, context })?;
     #[cfg(Py_3_12)]
-    if eager.map_or(Ok(false), |eager| eager.is_truthy())? {
-        return super::eager::start(this);
-    }
-    task::schedule_first_step(this)
+    let eager = eager.map_or(Ok(false), |eager| eager.is_truthy())?;
+    #[cfg(not(Py_3_12))]
+    let eager = false;
+    task::adopt(this, Parts { coro, name, context, eager: Some(eager) })?;
+    task::begin(this, eager)
 }
 
 fn cancel<'py>(this: &Bound<'py, Task>, arguments: Arguments<'_, 'py>) -> Object<'py> {

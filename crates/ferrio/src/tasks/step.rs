@@ -188,7 +188,7 @@ fn wait_for_foreign<'py>(task: &Bound<'py, Task>, yielded: &Bound<'py, PyAny>) -
         return throw_soon(task, &self_await(task)?);
     }
     let own = task.as_future().state;
-    let event_loop = names::GET_LOOP.get(py)?.call1((yielded,))?;
+    let event_loop = wrapper::loop_of_foreign(yielded)?;
     if event_loop.as_ptr() != own.event_loop.as_ptr() {
         return throw_soon(task, &different_loop(task, yielded)?);
     }
@@ -196,7 +196,11 @@ fn wait_for_foreign<'py>(task: &Bound<'py, Task>, yielded: &Bound<'py, PyAny>) -
         return throw_soon(task, &plain_yield(task, yielded)?);
     }
     #[cfg(Py_3_14)]
-    names::ADD_TO_AWAITED_BY.get(py)?.call1((yielded, task))?;
+    if wrapper::is_stock(yielded)? {
+        awaited_by::add(yielded, task.as_any())?;
+    } else {
+        names::ADD_TO_AWAITED_BY.get(py)?.call1((yielded, task))?;
+    }
     yielded.setattr(name, false)?;
     let wakeup = wrapper::wakeup_callable(task.as_any())?;
     let context = task.state().context.get_or_none(py);

@@ -14,7 +14,7 @@ use ferrio_capi::method::Arguments;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, context, send};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{DerefToPyAny, PyString, PyTuple};
+use pyo3::types::{DerefToPyAny, PyBool, PyBoolMethods, PyString, PyTuple};
 use pyo3::{PyTypeInfo, ffi};
 
 use super::name::{self, Name};
@@ -121,29 +121,40 @@ pub struct Parts<'py> {
     pub name: Option<Bound<'py, PyAny>>,
     /// The context; a copy of the current one when None.
     pub context: Option<Bound<'py, PyAny>>,
+    /// Whether the first step runs at once, if the caller has said so.
+    pub eager: Option<bool>,
 }
 
 impl<'py> Parts<'py> {
-    /// The parts of a call `create_task(coro)` that names nothing but `name` and `context`.
+    /// The parts of `create_task(coro)`.
+    #[inline]
+    pub fn of(coro: Bound<'py, PyAny>) -> Self {
+        Self { coro, name: None, context: None, eager: None }
+    }
+
+    /// The parts of a call `create_task(coro)` that names nothing but `name`, `context` and, where
+    /// every `create_task` takes it, `eager_start`.
     #[inline]
     pub fn of_plain_call(arguments: &Arguments<'_, 'py>) -> Option<Self> {
         if arguments.positional_len() != 1 {
             return None;
         }
-        let coro = arguments.value(0)?.clone();
-        let (mut name, mut context) = (None, None);
+        let mut parts = Self::of(arguments.value(0)?.clone());
         if let Some(names) = arguments.names() {
             let names = names.cast_into::<PyTuple>().ok()?;
             for (index, keyword) in names.iter_borrowed().enumerate() {
                 let value = arguments.value(1 + index).cloned();
                 match keyword.cast::<PyString>().ok()?.to_str().ok()? {
-                    "name" => name = value,
-                    "context" => context = value,
+                    "name" => parts.name = value,
+                    "context" => parts.context = value,
+                    "eager_start" if cfg!(Py_3_14) => {
+                        parts.eager = Some(value?.cast_into::<PyBool>().ok()?.is_true());
+                    }
                     _ => return None,
                 }
             }
         }
-        Some(Self { coro, name, context })
+        Some(parts)
     }
 }
 
@@ -159,8 +170,9 @@ pub fn spawn<'py>(
     } else {
         task.as_future().state.begin(event_loop);
     }
+    let eager = parts.eager == Some(true);
     adopt(&task, parts)?;
-    schedule_first_step(&task)?;
+    begin(&task, eager)?;
     Ok(task)
 }
 
@@ -195,6 +207,20 @@ pub fn adopt<'py>(task: &Bound<'py, Task>, parts: Parts<'py>) -> PyResult<()> {
             Ok(())
         }
     }
+}
+
+/// Runs the first step, or queues it.
+///
+/// # Errors
+/// What queueing raises.
+#[inline]
+pub fn begin(task: &Bound<'_, Task>, eager: bool) -> PyResult<()> {
+    #[cfg(Py_3_12)]
+    if eager {
+        return super::eager::start(task);
+    }
+    debug_assert!(!eager, "there is no eager start before 3.12");
+    schedule_first_step(task)
 }
 
 /// Queues the first step and lists the task as live.

@@ -6,11 +6,13 @@ use ferrio_capi::function_of;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use pyo3::{PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyVisit, intern};
 
 use super::gathering;
 use super::step::{self, Resume};
 use super::task::{self, Task};
+#[cfg(Py_3_14)]
+use crate::futures::awaited_by;
 use crate::futures::{AsFuture, future, methods};
 use crate::names;
 
@@ -79,21 +81,47 @@ pub fn wakeup_callable<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyA
     WAKEUP.bind(task)
 }
 
+/// Notes that `task` awaits `future`, which is none of ours, no more.
+#[cfg(Py_3_14)]
+fn discard_awaiting(future: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> PyResult<()> {
+    if is_stock(future)? {
+        return awaited_by::discard(future, task);
+    }
+    names::DISCARD_FROM_AWAITED_BY.get(task.py())?.call1((future, task)).map(drop)
+}
+
 fn wake<'py>(task: &Bound<'py, PyAny>, done: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = task.py();
     #[cfg(Py_3_14)]
-    names::DISCARD_FROM_AWAITED_BY.get(py)?.call1((done, task))?;
+    discard_awaiting(done, task)?;
     let task = task.cast::<Task>()?;
     let resume = if let Some(native) = exact_future(done) {
         native.outcome()?.map_or(Resume::Next, Resume::Throw)
     } else {
-        match done.call_method0(pyo3::intern!(py, "result")) {
+        match done.call_method0(intern!(py, "result")) {
             Ok(_) => Resume::Next,
             Err(error) => Resume::Throw(error.into_value(py).into_bound(py).into_any()),
         }
     };
     step::execute_for_python(task, resume)?;
     Ok(names::none(py))
+}
+
+/// Whether `object` is a Future or Task of exactly the standard library's classes in C.
+#[inline]
+pub fn is_stock(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = object.py();
+    let class = object.get_type();
+    Ok(class.is(names::STOCK_FUTURE.get(py)?) || class.is(names::STOCK_TASK.get(py)?))
+}
+
+/// `futures._get_loop(future)` of one that is none of ours.
+pub fn loop_of_foreign<'py>(future: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = future.py();
+    if is_stock(future)? {
+        return future.call_method0(intern!(py, "get_loop"));
+    }
+    names::GET_LOOP.get(py)?.call1((future,))
 }
 
 /// `object` as a Future, Task or GatheringFuture of exactly our classes.

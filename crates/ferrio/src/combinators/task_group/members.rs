@@ -118,14 +118,15 @@ fn create_natively<'py>(
         || state.aborting.get()
         || (state.exiting.get() && tasks.is_empty())
         || !TASK_GROUP.is_plain(this)
-        || !(spawns || (parts.name.is_none() && parts.context.is_none()))
+        || !(spawns || (parts.name.is_none() && parts.context.is_none() && parts.eager.is_none()))
     {
         return Ok(None);
     }
+    let may_end_at_once = parts.eager == Some(true) || !spawns;
     let task = if spawns { spawn(native, parts)? } else { create_by_method(native, &parts.coro)? };
     #[cfg(Py_3_14)]
     super::super::add_awaiting(&task, &state.parent_task)?;
-    if !spawns && ends_at_once(&task)? {
+    if may_end_at_once && ends_at_once(&task)? {
         on_task_done(this, &task)?;
         return Ok(Some(task));
     }
