@@ -104,6 +104,7 @@ pub fn stop_iteration(value: Bound<'_, PyAny>) -> *mut ffi::PyObject {
     }
     let py = value.py();
     let made = match value.cast_exact::<PyBool>() {
+        _ if stop_iteration::are_observed() => new_stop_iteration(&value),
         Ok(value) => with_bool(value),
         Err(_) => stop_iteration::new(value),
     };

@@ -22,6 +22,8 @@ pub mod wait_for;
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
+#[cfg(Py_3_14)]
+use crate::running;
 use crate::tasks::gathering;
 
 /// Makes the types and adds them and the functions to the module.
@@ -51,7 +53,7 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// Since 3.14: the task that awaits what a combinator gives, for the call graph.
 #[cfg(Py_3_14)]
 fn awaiting_task(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    let running = crate::names::GET_RUNNING_LOOP.get(py)?.call0()?;
+    let running = running::get_or_none(py)?;
     if running.is_none() { Ok(None) } else { crate::tasks::current::task_of(&running) }
 }
 

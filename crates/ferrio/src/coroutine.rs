@@ -26,6 +26,7 @@ use pyo3::{PyTypeInfo, ffi};
 pub use awaitable::awaiting;
 pub use members::create;
 
+use crate::errors;
 use crate::futures::{AsFuture, Future, methods as futures};
 use crate::tasks::face::reused;
 use crate::tasks::origin;
@@ -303,6 +304,7 @@ fn end(this: &Bound<'_, Coroutine>) {
 
 /// CPython: gen_send_ex2, which lets no StopIteration out of a coroutine (PEP 479)
 fn no_stop_iteration(py: Python<'_>, error: PyErr) -> PyErr {
+    let error = errors::settled(py, error);
     if !error.is_instance_of::<PyStopIteration>(py) {
         return error;
     }

@@ -1,5 +1,6 @@
 //! The one table from what went wrong to the Python exception that says so, with stock's words.
 
+use ferrio_capi::runtime;
 use pyo3::exceptions::{
     PyAttributeError, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit,
 };
@@ -44,6 +45,16 @@ pub fn wrong_thread() -> PyErr {
     PyRuntimeError::new_err(
         "Non-thread-safe operation invoked on an event loop other than the current one",
     )
+}
+
+/// An error that is about to be looked at, as an exception. PyO3 would make one by attaching once more,
+/// which the interpreter refuses while it ends.
+pub fn settled(py: Python<'_>, error: PyErr) -> PyErr {
+    if !runtime::is_finalizing(py) {
+        return error;
+    }
+    error.restore(py);
+    PyErr::fetch(py)
 }
 
 /// Whether the exception ends the loop instead of being reported by it.

@@ -14,6 +14,7 @@ mod locks;
 mod loop_state;
 mod names;
 mod queues;
+mod running;
 mod streams;
 mod tasks;
 mod tls;
@@ -73,6 +74,7 @@ mod _ferrio {
         // A task that is destroyed at the interpreter's end shows where it stood.
         py.import("ferrio._frames")?;
         crate::names::look_up_loaded(py)?;
+        crate::names::remember_modules(py)?;
         ferrio_capi::socket_object::locate(py)?;
         ferrio_capi::function::create(py)?;
         crate::tasks::coroutine_wrapper::create(py)?;

@@ -24,7 +24,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 #[cfg(Py_3_14)]
 use std::sync::atomic::AtomicPtr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use ferrio_capi::read_space::ReadSpace;
 use ferrio_capi::spare_bytes::SpareBytes;
@@ -126,6 +126,9 @@ pub struct EventLoop {
     pub class_version: AtomicU32,
     /// Somebody put a selector of their own into `_selector`: polls go through its `select`.
     pub selector_replaced: AtomicBool,
+    /// The descriptor of `_csock`, plus one: what is written there wakes a selector of somebody's. 0
+    /// without one.
+    pub self_pipe: AtomicI32,
     /// `_internal_fds`: how many of the watched descriptors are the loop's own.
     pub internal_fds: AtomicU64,
     /// The address of what asyncio's table of current tasks holds though no step is under way: of the
@@ -189,6 +192,7 @@ impl EventLoop {
             connect_overridden: AtomicBool::new(false),
             class_version: AtomicU32::new(0),
             selector_replaced: AtomicBool::new(false),
+            self_pipe: AtomicI32::new(0),
             internal_fds: AtomicU64::new(0),
             lingering: AtomicUsize::new(0),
             in_batch: AtomicBool::new(false),

@@ -3,7 +3,7 @@
 use ferrio_capi::Ref;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 /// An attribute of a module, imported at first use and kept.
 pub struct Imported {
@@ -126,6 +126,7 @@ imported! {
     SENDFILE_NOT_AVAILABLE_ERROR = "asyncio.exceptions"."SendfileNotAvailableError";
     SELECTOR_EVENT_LOOP = "asyncio.selector_events"."BaseSelectorEventLoop";
     SELECTOR_KEY = "selectors"."SelectorKey";
+    SELECTOR_MAPPING = "selectors"."_SelectorMapping";
     FLOW_CONTROL_MIXIN = "asyncio.transports"."_FlowControlMixin";
     TRANSPORT_SOCKET = "asyncio.trsock"."TransportSocket";
     BUFFERED_PROTOCOL = "asyncio.protocols"."BufferedProtocol";
@@ -211,6 +212,11 @@ imported! {
     CELL_TYPE = "types"."CellType";
     #[cfg(Py_3_14)]
     CURRENT_TASK = "_asyncio"."current_task";
+    #[cfg(not(Py_3_14))]
+    CURRENT_TASK = "asyncio.tasks"."current_task";
+    GET_TRACE = "sys"."gettrace";
+    #[cfg(Py_3_12)]
+    MONITORING = "sys"."monitoring";
 }
 
 /// A module of asyncio, for names that programs and tests replace in it: looked up at each use.
@@ -218,7 +224,39 @@ imported! {
 /// # Errors
 /// What the import raises.
 pub fn asyncio_module<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
-    py.import(format!("asyncio.{name}"))
+    let imported = py.import(format!("asyncio.{name}"));
+    // A finalizer that runs when the interpreter has emptied `sys.modules` may run a loop, as on stock,
+    // whose functions hold on to their modules.
+    let kept = MODULES.get(py).and_then(|kept| kept.bind(py).get_item(name).ok().flatten());
+    match (imported, kept) {
+        (Err(_), Some(kept)) => Ok(kept.cast_into::<PyModule>()?),
+        (imported, _) => imported,
+    }
+}
+
+/// The modules of asyncio that [`asyncio_module`] is asked for, by name.
+static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
+/// Keeps the modules, for the interpreter's end.
+///
+/// # Errors
+/// What an import raises.
+pub fn remember_modules(py: Python<'_>) -> PyResult<()> {
+    let kept = PyDict::new(py);
+    for name in [
+        "base_events",
+        "constants",
+        "events",
+        "locks",
+        "selector_events",
+        "sslproto",
+        "tasks",
+        "unix_events",
+    ] {
+        kept.set_item(name, asyncio_module(py, name)?)?;
+    }
+    let _ = MODULES.set(py, kept.unbind());
+    Ok(())
 }
 
 /// The interned tuple `("context",)`, the keyword names of a `call_soon` with a context.

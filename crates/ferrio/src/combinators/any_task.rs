@@ -1,25 +1,10 @@
 //! What combinators ask of the running loop and of its task, which may be one of ours or any other.
 
 use ferrio_capi::StateOf;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::names;
 use crate::tasks::{methods, task, wrapper};
-
-/// `asyncio.get_running_loop()`.
-///
-/// # Errors
-/// RuntimeError when none runs.
-#[inline]
-pub fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let running = names::GET_RUNNING_LOOP.get(py)?.call0()?;
-    if running.is_none() {
-        return Err(PyRuntimeError::new_err("no running event loop"));
-    }
-    Ok(running)
-}
 
 /// `task.cancelling()`.
 #[inline]

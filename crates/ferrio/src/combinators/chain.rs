@@ -20,6 +20,7 @@ use crate::futures::future::{AsFuture, NativeFuture, Status};
 use crate::futures::{Future, methods as futures};
 use crate::loop_state::{EventLoop, as_native, get};
 use crate::names;
+use crate::running;
 use crate::tasks::wrapper;
 
 static WRAP_FUTURE: Signature<2> = Signature {
@@ -60,7 +61,7 @@ fn loop_to_use<'py>(
 ) -> PyResult<Option<Bound<'py, EventLoop>>> {
     let event_loop = match given.filter(|given| !given.is_none()) {
         Some(given) => given.clone(),
-        None => names::GET_RUNNING_LOOP.get(py)?.call0()?,
+        None => running::get_or_none(py)?,
     };
     Ok(as_native(&event_loop).filter(|native| native.get().takes_items()).cloned())
 }
@@ -244,7 +245,7 @@ fn is_running_here(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
     static ASKED_FOR: PyOnceLock<bool> = PyOnceLock::new();
     let py = event_loop.py();
     let asked = ASKED_FOR.get_or_try_init(py, || asks_for_running_loop(py))?;
-    Ok(*asked && names::GET_RUNNING_LOOP.get(py)?.call0()?.is(event_loop))
+    Ok(*asked && running::get_or_none(py)?.is(event_loop))
 }
 
 /// Later releases of one minor version may differ, so its code is looked at.

@@ -12,6 +12,7 @@ use crate::coroutine;
 use crate::errors;
 use crate::loop_state::{EventLoop, as_native};
 use crate::names;
+use crate::running;
 use crate::tasks::task::{self, Parts};
 use crate::tasks::{sleep, wrapper};
 
@@ -51,7 +52,7 @@ pub fn is_coroutine(object: &Bound<'_, PyAny>) -> bool {
 /// The running loop, if it is one of ours that is called past Python.
 #[inline]
 pub fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, EventLoop>>> {
-    let running = names::GET_RUNNING_LOOP.get(py)?.call0()?;
+    let running = running::get_or_none(py)?;
     Ok(as_native(&running).filter(|native| native.get().takes_items()).cloned())
 }
 

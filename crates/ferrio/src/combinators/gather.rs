@@ -13,6 +13,7 @@ use super::ensure_future::{create_task, is_coroutine, running_loop};
 use crate::futures::AsFuture;
 use crate::loop_state::EventLoop;
 use crate::names;
+use crate::running;
 use crate::tasks::gathering::{self, GatheringFuture};
 use crate::tasks::wrapper;
 
@@ -38,7 +39,7 @@ fn suits_the_caller(event_loop: &Bound<'_, EventLoop>) -> PyResult<bool> {
     if cfg!(not(Py_3_14)) {
         return Ok(true);
     }
-    let running = names::GET_RUNNING_LOOP.get(event_loop.py())?.call0()?;
+    let running = running::get_or_none(event_loop.py())?;
     Ok(running.is_none() || running.is(event_loop))
 }
 

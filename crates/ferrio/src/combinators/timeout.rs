@@ -29,6 +29,7 @@ use super::any_task;
 use crate::handles::snapshot;
 use crate::loop_state::{EventLoop, as_native};
 use crate::names;
+use crate::running;
 
 static TIMEOUT: Class<Timeout> = Class::new();
 
@@ -118,7 +119,7 @@ fn new<'py>(py: Python<'py>, when: Bound<'py, PyAny>) -> PyResult<Bound<'py, Tim
 #[inline]
 pub fn after<'py>(delay: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Timeout>> {
     let py = delay.py();
-    let event_loop = any_task::running_loop(py)?;
+    let event_loop = running::get(py)?;
     if delay.is_none() {
         return new(py, delay.clone());
     }
@@ -151,7 +152,7 @@ pub fn enter(this: &Bound<'_, Timeout>) -> PyResult<()> {
         return Err(PyRuntimeError::new_err("Timeout has already been entered"));
     }
     let py = this.py();
-    let event_loop = any_task::running_loop(py)?;
+    let event_loop = running::get(py)?;
     let Some(task) = crate::tasks::current::task_of(&event_loop)? else {
         return Err(PyRuntimeError::new_err("Timeout should be used inside a task"));
     };
@@ -176,7 +177,7 @@ fn arm<'py>(
     if when.is_none() {
         return Ok(());
     }
-    let event_loop = event_loop.map_or_else(|| any_task::running_loop(py), Ok)?;
+    let event_loop = event_loop.map_or_else(|| running::get(py), Ok)?;
     if let (Some(native), Some(deadline)) = (as_native(&event_loop), plain_number(when))
         && EventLoop::times_natively(native)
         && native.get().takes_items()

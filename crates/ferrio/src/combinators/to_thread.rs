@@ -10,9 +10,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::any_task;
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
 use crate::names::{self, none};
+use crate::running;
 
 fn to_thread<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
     let py = arguments.py();
@@ -40,7 +40,7 @@ static KIND: Kind = Kind {
 fn begin<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
     let py = this.py();
     let state = this.state();
-    let event_loop = any_task::running_loop(py)?;
+    let event_loop = running::get(py)?;
     let run = context::copy_current(py)?.getattr(intern!(py, "run"))?;
     let mut parts = vec![run, state.owner.get_or_none(py)];
     parts.extend(state.first.get_or_none(py).cast_into::<PyTuple>()?.iter());

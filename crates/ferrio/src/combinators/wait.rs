@@ -25,6 +25,7 @@ use crate::futures::future::Status;
 use crate::futures::methods as futures;
 use crate::loop_state::{EventLoop, as_native};
 use crate::names::{self, none};
+use crate::running;
 use crate::tasks::wrapper;
 
 static WAIT: Signature<3> = Signature {
@@ -63,7 +64,7 @@ fn begin<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
     let until = which_end_it(&return_when)?;
     let given = Given::collect(&given)?;
     let native = given.is_native()?;
-    let running = any_task::running_loop(py)?;
+    let running = running::get(py)?;
     let timeout = state.first.get_or_none(py);
     if let Some(event_loop) = as_native(&running)
         && native

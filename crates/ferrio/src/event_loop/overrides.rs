@@ -6,6 +6,7 @@
 //! the class has another version than the flags were found for. That is looked at in each turn and
 //! when a delay begins, so `call_soon` put on a class is honoured from the next turn on.
 
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ferrio_capi::dict;
@@ -108,6 +109,13 @@ pub fn set_attribute(
         let foreign =
             value.is_some_and(|value| !value.is_none() && !EpollSelector::is_exact_type_of(value));
         set(&native.selector_replaced, foreign);
+    }
+    if name == "_csock" {
+        let descriptor = match value.filter(|value| !value.is_none()) {
+            Some(socket) => socket.call_method0(intern!(slf.py(), "fileno"))?.extract::<RawFd>()?,
+            None => -1,
+        };
+        native.self_pipe.store(descriptor + 1, Ordering::Relaxed);
     }
     let watched = watched_methods(native).iter().any(|(watched, _)| name == *watched);
     if watched || SOCK_WAITS.contains(&name) || connect_parts::is_part(name) {

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ferrio_capi::{call as capi_call, context, runtime};
+use ferrio_capi::{call as capi_call, context, runtime, stop_iteration};
 use ferrio_core::reactor::{Event, Timeout};
 use ferrio_core::turn::{self, Poll};
 use pyo3::exceptions::PyValueError;
@@ -149,6 +149,7 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
         Timeout::Zero => poller.wait(&mut events, timeout),
         Timeout::For(_) | Timeout::Forever => {
             handles::resting::trim(py);
+            stop_iteration::note_observers(is_debugged(py)?);
             native.wake.prepare_sleep();
             set(&native.asleep, true);
             // What was queued since the decision (a replaced `time()` lets other threads in) found the
@@ -172,6 +173,24 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
         }
         Err(error) => Err(errors::os_error(py, &error)),
     }
+}
+
+/// Whether a debugger traces this thread, or monitors the interpreter. It is looked for when the loop is
+/// about to sleep, as it does while somebody debugs.
+fn is_debugged(py: Python<'_>) -> PyResult<bool> {
+    if !names::GET_TRACE.get(py)?.call0()?.is_none() {
+        return Ok(true);
+    }
+    #[cfg(Py_3_12)]
+    {
+        const DEBUGGER_ID: u8 = 0;
+        let tool =
+            names::MONITORING.get(py)?.call_method1(intern!(py, "get_tool"), (DEBUGGER_ID,))?;
+        if !tool.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Polls with the selector that somebody put into `_selector`. CPython: BaseEventLoop._run_once

@@ -4,7 +4,7 @@
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use ferrio_capi::{Ref, runtime};
+use ferrio_capi::{Ref, dict, runtime};
 use ferrio_core::reactor::Timeout;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
@@ -13,11 +13,13 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::{debug, run};
 use crate::errors;
-use crate::loop_state::{EventLoop, Watch};
+use crate::loop_state::{EventLoop, Watch, set};
 use crate::names;
 
 /// A selector over a loop's interests. Its name is the one that asyncio logs.
-#[pyclass(module = "ferrio._ferrio", frozen)]
+/// A program may assign to its attributes, as to those of one of Python: the loop then polls through its
+/// `select`.
+#[pyclass(module = "ferrio._ferrio", frozen, dict)]
 pub struct EpollSelector {
     event_loop: Py<EventLoop>,
 }
@@ -29,8 +31,34 @@ impl EpollSelector {
         Self { event_loop }
     }
 
-    /// Return a mapping of file descriptors to selectors.SelectorKey.
-    fn get_map<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    fn __setattr__(
+        slf: &Bound<'_, Self>,
+        name: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        dict::generic_setattr(slf.as_any(), name, Some(value))?;
+        set(&slf.get().event_loop.get().selector_replaced, true);
+        Ok(())
+    }
+
+    fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyAny>) -> PyResult<()> {
+        dict::generic_setattr(slf.as_any(), name, None)
+    }
+
+    /// Return a mapping of file objects and descriptors to selectors.SelectorKey.
+    fn get_map<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        names::SELECTOR_MAPPING.get(slf.py())?.call1((slf,))
+    }
+
+    /// What the mapping asks for a file object's descriptor.
+    #[staticmethod]
+    fn _fileobj_lookup(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+        descriptor(fileobj)
+    }
+
+    /// What the mapping shows: the keys by descriptor.
+    #[getter]
+    fn _fd_to_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let map = PyDict::new(py);
         let fds: Vec<RawFd> = {
             let interests = self.event_loop.get().interests.borrow_mut(py);

@@ -10,7 +10,7 @@ use pyo3::types::PyString;
 use crate::deque::Deque;
 use crate::futures::future::Status;
 use crate::futures::{AsFuture, methods as futures};
-use crate::names;
+use crate::running;
 
 /// `_get_loop()`: the running loop, to which `this` belongs from the first time on; `bound` is its
 /// `_loop`.
@@ -19,7 +19,7 @@ use crate::names;
 /// RuntimeError when it belongs to another.
 #[inline]
 pub fn get_loop<'py, T>(this: &Bound<'py, T>, bound: &Slot) -> PyResult<Bound<'py, PyAny>> {
-    let running = names::GET_RUNNING_LOOP.get(this.py())?.call0()?;
+    let running = running::get_or_none(this.py())?;
     if bound.is(&running) {
         return Ok(running);
     }

@@ -1,7 +1,10 @@
 //! How another thread that has queued something makes the loop look at it. Relies on the GIL, which
 //! orders what the threads do, and on the wake flag, which they share without it (`core::wake`).
 
+use std::sync::atomic::Ordering;
+
 use ferrio_capi::{ending_thread, runtime};
+use ferrio_core::pipe;
 use ferrio_core::wake::Wake;
 use pyo3::prelude::*;
 
@@ -18,6 +21,10 @@ impl EventLoop {
     /// # Errors
     /// OSError from the eventfd.
     pub fn interrupt_sleep(&self, py: Python<'_>) -> PyResult<()> {
+        if get(&self.selector_replaced) {
+            self.write_to_self_pipe();
+            return Ok(());
+        }
         // The GIL orders this after the loop thread's own store: it is set before that thread gives
         // the GIL up to sleep, and cleared when it has it back.
         if !get(&self.asleep) || self.wake.request() == Wake::AlreadyAwake {
@@ -25,6 +32,15 @@ impl EventLoop {
         }
         let Some(poller) = self.poller.borrow_mut(py).clone() else { return Ok(()) };
         poller.wake().map_err(|error| errors::os_error(py, &error))
+    }
+
+    /// Wakes the selector that somebody put into `_selector`, which watches the other end. One that cannot
+    /// take a byte has others to wake up for. CPython: BaseSelectorEventLoop._write_to_self
+    #[cold]
+    fn write_to_self_pipe(&self) {
+        if let Some(socket) = runtime::borrow_fd(self.self_pipe.load(Ordering::Relaxed) - 1) {
+            let _ = pipe::write(socket, &[0]);
+        }
     }
 
     /// Lets the loop have the GIL when another thread has got so far ahead of it that what is queued

@@ -6,7 +6,6 @@
 use ferrio_capi::StateOf;
 use ferrio_capi::function::{self, Function};
 use ferrio_capi::method::{Arguments, Object};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -16,6 +15,7 @@ use super::reader::DEFAULT_LIMIT;
 use super::{factory, protocol, reader, writer};
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
 use crate::names::{self, Imported, none};
+use crate::running;
 
 /// One of the functions.
 struct Form {
@@ -110,18 +110,9 @@ fn arguments<'py>(
     Ok((positional, keywords, limit))
 }
 
-fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let running = names::GET_RUNNING_LOOP.get(py)?.call0()?;
-    if running.is_none() {
-        Err(PyRuntimeError::new_err("no running event loop"))
-    } else {
-        Ok(running)
-    }
-}
-
 fn open<'py>(this: &Bound<'py, Coroutine>, method: &str) -> PyResult<Progress<'py>> {
     let py = this.py();
-    let event_loop = running_loop(py)?;
+    let event_loop = running::get(py)?;
     let (positional, keywords, limit) = arguments(this)?;
     let reader = reader::new(&limit, &event_loop)?;
     let protocol = protocol::new(&reader, None, &event_loop)?;
@@ -154,7 +145,7 @@ fn opened<'py>(
 }
 
 fn serve<'py>(this: &Bound<'py, Coroutine>, method: &str) -> PyResult<Progress<'py>> {
-    let event_loop = running_loop(this.py())?;
+    let event_loop = running::get(this.py())?;
     let (positional, keywords, limit) = arguments(this)?;
     let mut given = positional.iter();
     let client_connected = given.next().unwrap_or_else(|| none(this.py()));

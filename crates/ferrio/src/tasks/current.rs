@@ -9,6 +9,7 @@
 use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::task::Task;
@@ -74,7 +75,21 @@ pub fn leave(
 /// What the table of the running Python raises.
 #[inline]
 pub fn task_of<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    table::get(event_loop)
+    let known = table::get(event_loop)?;
+    if known.is_none() { replaced(event_loop) } else { Ok(known) }
+}
+
+/// What `asyncio.tasks.current_task` gives where it is another function by now: that of asyncio's own
+/// Task in Python keeps a table of its own, and trio-asyncio has one.
+#[cold]
+fn replaced<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = event_loop.py();
+    let function = names::asyncio_module(py, "tasks")?.getattr(intern!(py, "current_task"))?;
+    if function.is(names::CURRENT_TASK.get(py)?) {
+        return Ok(None);
+    }
+    let task = function.call1((event_loop,))?;
+    Ok(Some(task).filter(|task| !task.is_none()))
 }
 
 /// Puts a task, or None, in the place of the current one, which is given. CPython: swap_current_task
@@ -160,7 +175,6 @@ mod table {
 /// Since 3.14: state of the thread, behind `_asyncio`'s functions.
 #[cfg(Py_3_14)]
 mod table {
-    use pyo3::intern;
     use pyo3::prelude::*;
 
     use crate::names::{self, SWAP_CURRENT_TASK};
@@ -184,22 +198,6 @@ mod table {
     pub(super) fn get<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let known = names::CURRENT_TASK.get(event_loop.py())?;
         let task = known.call1((event_loop,))?;
-        if task.is_none() { replaced(event_loop, known) } else { Ok(Some(task)) }
-    }
-
-    /// What `asyncio.tasks.current_task` gives where it is another function by now: that of asyncio's
-    /// own Task in Python keeps a table of its own.
-    #[cold]
-    fn replaced<'py>(
-        event_loop: &Bound<'py, PyAny>,
-        known: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = event_loop.py();
-        let function = names::asyncio_module(py, "tasks")?.getattr(intern!(py, "current_task"))?;
-        if function.is(known) {
-            return Ok(None);
-        }
-        let task = function.call1((event_loop,))?;
         Ok(Some(task).filter(|task| !task.is_none()))
     }
 

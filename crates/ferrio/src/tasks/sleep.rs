@@ -23,6 +23,7 @@ use pyo3::{PyTypeInfo, ffi, intern};
 use crate::futures::{AsFuture, methods as future_methods};
 use crate::loop_state::{self, EventLoop};
 use crate::names::{self, none, owned};
+use crate::running;
 use crate::tasks::face::{self, Face, Stage};
 use crate::tasks::origin;
 
@@ -139,10 +140,7 @@ fn start<'py>(this: &Bound<'py, Sleep>) -> PyResult<Next<'py>> {
     if cfg!(Py_3_13) && delay.extract::<f64>().is_ok_and(f64::is_nan) {
         return Err(PyValueError::new_err("Invalid delay: NaN (not a number)"));
     }
-    let event_loop = names::GET_RUNNING_LOOP.get(py)?.call0()?;
-    if event_loop.is_none() {
-        return Err(PyRuntimeError::new_err("no running event loop"));
-    }
+    let event_loop = running::get(py)?;
     match loop_state::as_native(&event_loop) {
         Some(native)
             if native.get().takes_items()

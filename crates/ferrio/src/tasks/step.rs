@@ -130,6 +130,7 @@ fn finish<'py>(task: &Bound<'py, Task>, value: Bound<'py, PyAny>) -> PyResult<()
 fn fail(task: &Bound<'_, Task>, error: PyErr) -> PyResult<()> {
     let py = task.py();
     let future = task.as_future();
+    let error = errors::settled(py, error);
     if errors::is_cancelled_error(py, &error)? {
         let exception = error.into_value(py).into_bound(py).into_any();
         future.state.keep_cancelled_exception(exception);

@@ -12,13 +12,14 @@ use pyo3::{ffi, intern};
 
 use super::exiting::aexit;
 use super::{
-    TASK_GROUP, TaskGroup, TaskGroupState, any_future, any_task, cancel, cancel_tasks,
-    done_callback, on_task_done,
+    TASK_GROUP, TaskGroup, TaskGroupState, any_future, cancel, cancel_tasks, done_callback,
+    on_task_done,
 };
 use crate::coroutine::{self, Coroutine, Kind, Progress};
 use crate::errors;
 use crate::loop_state::{EventLoop, as_native};
 use crate::names::{self, boolean, none};
+use crate::running;
 use crate::tasks::task::{self, Parts};
 use crate::tasks::{current, name};
 
@@ -61,7 +62,7 @@ fn enter<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
         return Err(PyRuntimeError::new_err(text));
     }
     if !super::is_something(&state.event_loop, py) {
-        state.event_loop.set(any_task::running_loop(py)?);
+        state.event_loop.set(running::get(py)?);
     }
     let parent = current::task_of(&state.event_loop.get_or_none(py))?;
     state.parent_task.replace(py, parent.clone());

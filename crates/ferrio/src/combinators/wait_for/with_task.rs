@@ -19,6 +19,7 @@ use crate::coroutine::{Coroutine, Progress, awaiting};
 use crate::errors;
 use crate::futures::methods as futures;
 use crate::names;
+use crate::running;
 use crate::tasks::wrapper;
 
 const WAITING: i64 = 0;
@@ -32,7 +33,7 @@ pub(super) fn begin<'py>(
     delay: &Bound<'py, PyAny>,
 ) -> PyResult<Progress<'py>> {
     let py = this.py();
-    let event_loop = any_task::running_loop(py)?;
+    let event_loop = running::get(py)?;
     let waiter = futures::create_for(&event_loop)?;
     let arguments = (delay, names::RELEASE_WAITER.get(py)?, &waiter);
     let timer = event_loop.call_method1(intern!(py, "call_later"), arguments)?;
@@ -133,7 +134,7 @@ fn cancel_and_wait<'py>(
     }
     this.state().number.set(why);
     let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "loop"), any_task::running_loop(py)?)?;
+    keywords.set_item(intern!(py, "loop"), running::get(py)?)?;
     awaiting(names::CANCEL_AND_WAIT.get(py)?.call((future,), Some(&keywords))?)
 }
 
