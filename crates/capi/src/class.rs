@@ -23,6 +23,8 @@ use pyo3::types::{PyTuple, PyType};
 use crate::definition::{offset_members, slot};
 use crate::function::{self, Which};
 use crate::native_class::{NativeClass, State, Visit};
+#[cfg(not(Py_3_14))]
+use crate::nesting;
 use crate::tracking::track;
 use crate::trampoline::guard;
 use crate::{GilCell, Slot, dict};
@@ -333,6 +335,21 @@ unsafe extern "C" fn clear<C: NativeClass>(object: *mut ffi::PyObject) -> c_int 
 /// tp_dealloc. For a Python subclass, subtype_dealloc has run the finalizer and dropped what the
 /// subclass added, and leaves the rest, including the type's reference, to us.
 unsafe extern "C" fn dealloc<C: NativeClass>(object: *mut ffi::PyObject) {
+    // SAFETY: CPython calls tp_dealloc attached, on an instance whose count just became zero.
+    unsafe {
+        #[cfg(not(Py_3_14))]
+        if ffi::Py_TYPE(object) == C::class().type_ptr() && C::may_nest(C::class().state_at(object))
+        {
+            return nesting::free(Python::assume_attached(), object, free::<C>);
+        }
+        free::<C>(object);
+    }
+}
+
+/// # Safety
+/// As for tp_dealloc.
+#[inline]
+unsafe fn free<C: NativeClass>(object: *mut ffi::PyObject) {
     let class = C::class();
     // SAFETY: CPython calls tp_dealloc attached, on an instance whose count just became zero; from
     // here on it belongs to us alone, except while the finalizer runs, which may revive it.

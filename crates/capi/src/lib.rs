@@ -24,8 +24,11 @@ pub mod gil_cell;
 pub mod handled;
 pub mod method;
 pub mod native_class;
+#[cfg(not(Py_3_14))]
+mod nesting;
 pub mod openssl;
 pub mod read_space;
+pub mod recursion;
 pub mod reference;
 pub mod runtime;
 pub mod send;

@@ -63,6 +63,12 @@ pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
     /// the state is whole.
     fn clear_base(_object: *mut ffi::PyObject, _py: Python<'_>) {}
 
+    /// Whether an instance may hold another one of such a class, which holds another, and so on: long
+    /// chains of them are freed without recursion.
+    fn may_nest(_state: &Self::State) -> bool {
+        false
+    }
+
     /// Whether the finalizer has anything to say for this instance; spares the call when not.
     fn needs_finalizer(_state: &Self::State) -> bool {
         false

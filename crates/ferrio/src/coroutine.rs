@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::ffi::c_int;
 
 use ferrio_capi::method::Next;
-use ferrio_capi::send::{Sent, send_none};
+use ferrio_capi::send::Sent;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
@@ -120,6 +120,10 @@ impl NativeClass for Coroutine {
         &COROUTINE
     }
 
+    fn may_nest(state: &CoroutineState) -> bool {
+        state.phase.get() != Phase::Done
+    }
+
     fn needs_finalizer(state: &CoroutineState) -> bool {
         state.phase.get() != Phase::Done
     }
@@ -183,7 +187,7 @@ fn next<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Next<'py>> {
 fn wake<'py>(this: &Bound<'py, Coroutine>, kind: &'static Kind) -> PyResult<Next<'py>> {
     let awaited = this.state().awaited.take(this.py()).ok_or_else(reused)?;
     let Some(future) = futures::as_exact(&awaited).map(AsFuture::as_future) else {
-        let sent = send_none(&awaited);
+        let sent = awaitable::step(&awaited);
         return go_on(this, kind, awaited, sent);
     };
     let outcome = match future.outcome_or_block() {
@@ -280,7 +284,7 @@ fn advance<'py>(
             }
             Ok(Progress::Future(future)) => future.as_future().result(),
             Ok(Progress::Iterator(iterator)) => {
-                let sent = send_none(&iterator);
+                let sent = awaitable::step(&iterator);
                 match outcome_or_wait(this, iterator, sent) {
                     Ok(outcome) => outcome,
                     Err(waiting) => return Ok(waiting),

@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 
+use ferrio_capi::recursion;
 use ferrio_capi::send::{self, Sent};
 use pyo3::exceptions::{PyGeneratorExit, PyTypeError};
 use pyo3::prelude::*;
@@ -61,9 +62,21 @@ fn cannot_be_awaited(object: &Bound<'_, PyAny>) -> PyResult<String> {
     })
 }
 
+/// `iterator.send(None)`. It may be a coroutine of ours that awaits another, and so on.
+pub fn step<'py>(iterator: &Bound<'py, PyAny>) -> Sent<'py> {
+    match recursion::enter(iterator.py()) {
+        Ok(_level) => send::send_none(iterator),
+        Err(error) => Sent::Raised(error),
+    }
+}
+
 /// `iterator.throw(exception)`, as `await` passes it on. CPython: _gen_throw
 pub fn throw<'py>(iterator: &Bound<'py, PyAny>, exception: PyErr) -> Sent<'py> {
     let py = iterator.py();
+    let _level = match recursion::enter(py) {
+        Ok(level) => level,
+        Err(error) => return Sent::Raised(error),
+    };
     if exception.is_instance_of::<PyGeneratorExit>(py) {
         let close = iterator.getattr_opt(intern!(py, "close"));
         return match close.and_then(|close| close.map(|close| close.call0()).transpose()) {

@@ -115,6 +115,10 @@ impl NativeClass for Queue {
     fn class() -> &'static Class<Self> {
         &QUEUE
     }
+
+    fn may_nest(_: &QueueState) -> bool {
+        true
+    }
 }
 
 static INIT: Signature<1> =

@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use ferrio_capi::NativeClass;
 use ferrio_capi::StateOf;
 use ferrio_capi::method::{Arguments, InitArguments, Object, finalized_by_collector};
+use ferrio_capi::recursion;
 use ferrio_capi::signature::Signature;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -87,6 +88,8 @@ pub fn cancel_awaited<'py>(
     awaited: &Bound<'py, PyAny>,
     message: Option<Bound<'py, PyAny>>,
 ) -> PyResult<bool> {
+    // What is cancelled may await another, and so on.
+    let _level = recursion::enter(awaited.py())?;
     if let Some(task) = task::as_exact(awaited) {
         return cancel_task(task, message);
     }
