@@ -24,7 +24,7 @@ from asyncio.tasks import (
 )
 from asyncio.threads import to_thread
 from asyncio.timeouts import timeout, timeout_at
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from contextvars import Context
 from selectors import SelectorKey

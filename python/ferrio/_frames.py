@@ -24,15 +24,18 @@ _LOADS = {"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK"}
 def code_of(qualified_name: str) -> CodeType | None:
     """The code of stock's coroutine function; None where a program has put another in its place.
 
-    A native function carries the code of the one it stands for: this holds under `install()` too.
+    A native function carries the code of the one it stands for, and special methods that are slots
+    have stock's class among their bases: this holds under `install()` too.
     """
+    *owners, name = qualified_name.split(".")
     for home in _HOMES:
-        function: Any = sys.modules.get(home)
-        for name in qualified_name.split("."):
-            function = getattr(function, name, None)
-        code = getattr(function, "__code__", None)
-        if isinstance(code, CodeType) and code.co_qualname == qualified_name:
-            return code
+        owner: Any = sys.modules.get(home)
+        for part in owners:
+            owner = getattr(owner, part, None)
+        for holder in getattr(owner, "__mro__", (owner,)):
+            code = getattr(getattr(holder, name, None), "__code__", None)
+            if isinstance(code, CodeType) and code.co_qualname == qualified_name:
+                return code
     return None
 
 
@@ -77,7 +80,8 @@ _ON_FIRST_LINE = bytes((0x80 | 13 << 3 | 7, 0))
 def frame_of(coroutine: Any, begun: bool) -> FrameType | None:
     """A frame where a coroutine stands that is not over; None where its code is not known."""
     code = code_of(coroutine.__qualname__)
-    if code is None:
+    # Where ours leaves a rare case to stock's coroutine, that one stands where it says.
+    if code is None or getattr(coroutine.cr_await, "cr_code", None) is code:
         return None
     # That of a generator which never begins, so that nothing of the code runs: it takes no
     # argument, and does not warn as a coroutine would.

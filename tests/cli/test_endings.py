@@ -520,3 +520,41 @@ def test_the_end_of_a_server_with_an_open_connection_is_logged_as_in_python(work
     ]
     assert logged[1] == logged[0]
     assert len(logged[0]) == (2 if sys.version_info < (3, 13) else 0)
+
+
+FINAL = {
+    "a task that opens a group when it is destroyed": """
+        import asyncio
+
+        async def main():
+            try:
+                await asyncio.sleep(100)
+            finally:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(asyncio.sleep(0))
+
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(main())
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    """,
+    "a finalizer that runs a loop": """
+        import asyncio
+
+        class Last:
+            def __del__(self):
+                asyncio.run(asyncio.sleep(0))
+                print("ran")
+
+        last = Last()
+        asyncio.run(asyncio.sleep(0))
+    """,
+}
+
+
+@pytest.mark.parametrize("what", FINAL)
+def test_what_finalizers_do_at_the_end_is_as_in_python(workshop, what):
+    workshop.write("final.py", textwrap.dedent(FINAL[what]))
+    stock, ferrio = (workshop.run(on, "final.py") for on in ("stock", "ferrio"))
+    assert (ferrio.status, ferrio.out) == (stock.status, stock.out)
+    assert last_words(ferrio) == last_words(stock)

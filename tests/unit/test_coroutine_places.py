@@ -179,3 +179,28 @@ def test_one_whose_function_a_program_has_replaced(run, package, monkeypatch):
     assert coroutine.cr_code is None
     assert coroutine.cr_frame is None
     coroutine.close()
+
+
+def test_a_special_method_that_is_a_slot(loop, run, package):
+    """`async for` over a reader: the native class, which `install()` puts there, has no code."""
+    coroutine = package.StreamReader(loop=loop).__anext__()
+    assert coroutine.cr_code.co_qualname == "StreamReader.__anext__"
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+    coroutine.close()
+
+
+def test_what_is_left_to_a_coroutine_of_stock_stands_once(run, package):
+    async def main():
+        waiting = asyncio.create_task(package.wait_for(package.sleep(60), 0))
+        await asyncio.sleep(0)
+        coroutine = waiting.get_coro()
+        frames = []
+        while coroutine is not None:
+            if getattr(coroutine, "cr_frame", None):
+                frames.append(coroutine.cr_frame.f_code.co_name)
+            coroutine = getattr(coroutine, "cr_await", None)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return frames.count("wait_for")
+
+    assert run(main()) <= 1

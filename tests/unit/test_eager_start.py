@@ -138,16 +138,18 @@ def test_a_group_with_one_that_failed_at_once(run, package):
         raise ValueError("at once")
 
     async def main():
-        with pytest.raises(ExceptionGroup) as caught:
-            async with package.TaskGroup() as group:
-                first = group.create_task(asyncio.sleep(60))
-                failed = group.create_task(fail(), eager_start=True)
-                assert failed.done()
-                await asyncio.sleep(60)
-        assert [str(error) for error in caught.value.exceptions] == ["at once"]
-        assert first.cancelled()
+        async with package.TaskGroup() as group:
+            tasks.append(group.create_task(asyncio.sleep(60)))
+            tasks.append(group.create_task(fail(), eager_start=True))
+            at_once.append(tasks[1].done())
+            await asyncio.sleep(60)
 
-    run(main())
+    tasks, at_once = [], []
+    with pytest.raises(ExceptionGroup) as caught:
+        run(main())
+    assert [str(error) for error in caught.value.exceptions] == ["at once"]
+    assert at_once == [True]
+    assert tasks[0].cancelled()
 
 
 def test_one_that_makes_another_in_its_group(run, package):

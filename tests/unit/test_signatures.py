@@ -241,3 +241,10 @@ def test_mocks_of_a_class_have_coroutine_methods_where_it_has(package):
         assert isinstance(get, unittest.mock.AsyncMock)
     with unittest.mock.patch.object(package.Queue, "join") as join:
         assert isinstance(join, unittest.mock.AsyncMock)
+
+
+@pytest.mark.parametrize("name", ["sleep", "wait_for", "timeout", "gather", "Queue.get"])
+def test_the_annotations_of_a_function(name):
+    native, stock = (functools.reduce(getattr, name.split("."), of) for of in (ferrio, asyncio))
+    assert native.__annotations__ == stock.__annotations__
+    assert inspect.get_annotations(native) == inspect.get_annotations(stock)

@@ -295,16 +295,24 @@ fn reduce<'py>(this: &Bound<'py, Function>) -> Object<'py> {
     this.as_any().getattr("__qualname__")
 }
 
+/// `__annotations__`, which `functools.update_wrapper` copies before 3.14, where evaluating them can wait.
+fn annotations<'py>(this: &Bound<'py, Function>) -> Object<'py> {
+    this.as_any().getattr("__wrapped__")?.getattr("__annotations__")
+}
+
 /// Makes the type.
 ///
 /// # Errors
 /// What CPython raises.
 pub fn create(py: Python<'_>) -> PyResult<()> {
-    let mut slots = Members::default()
+    let mut members = Members::default()
         .instance_dict()
         .noargs::<Function, _>(c"__reduce__", reduce, c"Its name, for pickle.")
-        .unary_slot::<Function, _>(ffi::Py_tp_repr, repr)
-        .into_slots();
+        .unary_slot::<Function, _>(ffi::Py_tp_repr, repr);
+    if cfg!(Py_3_14) {
+        members = members.get::<Function, _>(c"__annotations__", annotations);
+    }
+    let mut slots = members.into_slots();
     slots.push(slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void));
     slots.push(slot(ffi::Py_tp_descr_get, bind as *mut c_void));
     FUNCTION.create(py, c"ferrio.Function", &py.get_type::<PyAny>(), slots)
