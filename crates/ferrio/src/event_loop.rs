@@ -11,6 +11,7 @@ pub mod hot_methods;
 pub mod lifecycle;
 pub mod make;
 pub mod overrides;
+mod poll;
 pub mod pymethods;
 pub mod ready_queue;
 pub mod report;

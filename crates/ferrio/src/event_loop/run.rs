@@ -3,8 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ferrio_capi::{call as capi_call, context, runtime, stop_iteration};
-use ferrio_core::reactor::{Event, Timeout};
+use ferrio_capi::{call as capi_call, context, runtime};
 use ferrio_core::turn::{self, Poll};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -14,10 +13,9 @@ use pyo3::types::PyTuple;
 use super::report::{
     report, report_act, report_callback, report_handle, report_step, report_timeout,
 };
-use super::{call, debug, fd, overrides};
+use super::{call, debug, overrides, poll};
 use crate::combinators::callback;
 use crate::combinators::timeout;
-use crate::errors;
 use crate::futures::{AsFuture, methods as futures};
 use crate::handles::{self, AnyHandle, Timed};
 use crate::loop_state::{EventLoop, Item, get, set};
@@ -81,7 +79,7 @@ fn turn_among_others(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     };
     if decision != Poll::Skip {
         current::settle(slf)?;
-        poll(slf, decision)?;
+        poll::run(slf, decision)?;
     }
     if next_when.is_some() {
         queue_due_timers(slf, call::now(slf)? + CLOCK_RESOLUTION);
@@ -113,98 +111,6 @@ fn decide_busy(slf: &Bound<'_, EventLoop>) -> Poll {
     let skipped = native.skipped_turns.load(Ordering::Relaxed);
     native.skipped_turns.store(skipped + 1, Ordering::Relaxed);
     turn::decide_busy(quiet, skipped)
-}
-
-/// Polls, and queues the handles of what is ready. The GIL is given up only when the poll may sleep.
-fn poll(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
-    let py = slf.py();
-    let native = slf.get();
-    if get(&native.selector_replaced) {
-        return poll_through_python(slf, decision);
-    }
-    let timeout = match decision {
-        Poll::Skip | Poll::Now => Timeout::Zero,
-        Poll::Until(limit) => Timeout::For(limit),
-        Poll::Forever => Timeout::Forever,
-    };
-    let ready = wait(py, native, timeout)?;
-    native.skipped_turns.store(0, Ordering::Relaxed);
-    ready
-        .into_iter()
-        .try_for_each(|event| fd::dispatch(slf, event.fd, event.readable, event.writable))
-}
-
-/// One poll of the loop's reactor; a signal ends it early and has its handler run.
-pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Vec<Event>> {
-    let Some(poller) = native.poller.borrow_mut(py).clone() else {
-        return Ok(Vec::new());
-    };
-    if !matches!(timeout, Timeout::Zero) {
-        // A signal that came since the last Python code ran would interrupt no sleep.
-        py.check_signals()?;
-    }
-    let mut events = native.events.borrow_mut(py).take().unwrap_or_default();
-    events.reserve(native.interests.borrow_mut(py).len());
-    let outcome = match timeout {
-        Timeout::Zero => poller.wait(&mut events, timeout),
-        Timeout::For(_) | Timeout::Forever => {
-            handles::resting::trim(py);
-            stop_iteration::note_observers(is_debugged(py)?);
-            native.wake.prepare_sleep();
-            set(&native.asleep, true);
-            // What was queued since the decision (a replaced `time()` lets other threads in) found the
-            // loop awake and did not interrupt this sleep. From here on the GIL is kept until it does.
-            let late = !native.ready.borrow_mut(py).is_empty() || get(&native.stopping);
-            let timeout = if late { Timeout::Zero } else { timeout };
-            // SAFETY: the poll touches no Python object.
-            let outcome = unsafe { runtime::without_gil(py, || poller.wait(&mut events, timeout)) };
-            set(&native.asleep, false);
-            native.wake.awake();
-            outcome
-        }
-    };
-    let ready = events.iter().collect();
-    *native.events.borrow_mut(py) = Some(events);
-    match outcome {
-        Ok(()) => Ok(ready),
-        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
-            py.check_signals()?;
-            Ok(Vec::new())
-        }
-        Err(error) => Err(errors::os_error(py, &error)),
-    }
-}
-
-/// Whether a debugger traces this thread, or monitors the interpreter. It is looked for when the loop is
-/// about to sleep, as it does while somebody debugs.
-fn is_debugged(py: Python<'_>) -> PyResult<bool> {
-    if !names::GET_TRACE.get(py)?.call0()?.is_none() {
-        return Ok(true);
-    }
-    #[cfg(Py_3_12)]
-    {
-        const DEBUGGER_ID: u8 = 0;
-        let tool =
-            names::MONITORING.get(py)?.call_method1(intern!(py, "get_tool"), (DEBUGGER_ID,))?;
-        if !tool.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Polls with the selector that somebody put into `_selector`. CPython: BaseEventLoop._run_once
-#[cold]
-fn poll_through_python(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
-    let py = slf.py();
-    let timeout = match decision {
-        Poll::Skip | Poll::Now => Some(0.0),
-        Poll::Until(limit) => Some(limit.as_secs_f64()),
-        Poll::Forever => None,
-    };
-    let selector = slf.getattr(intern!(py, "_selector"))?;
-    let events = selector.call_method1(intern!(py, "select"), (timeout,))?;
-    slf.call_method1(intern!(py, "_process_events"), (events,)).map(drop)
 }
 
 fn queue_due_timers(slf: &Bound<'_, EventLoop>, end_time: f64) {

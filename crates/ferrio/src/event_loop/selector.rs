@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::{debug, run};
+use super::{debug, poll};
 use crate::errors;
 use crate::loop_state::{EventLoop, Watch, set};
 use crate::names;
@@ -156,7 +156,7 @@ impl EpollSelector {
         };
         self.event_loop.get().run_before_poll(py);
         let mut ready = Vec::new();
-        for event in run::wait(py, self.event_loop.get(), timeout)? {
+        for event in poll::wait(py, self.event_loop.get(), timeout)? {
             let mask =
                 u32::from(event.readable) * EVENT_READ + u32::from(event.writable) * EVENT_WRITE;
             if let Some(key) = self.key(py, event.fd)? {
