@@ -8,9 +8,6 @@ import stream_classes
 from hypothesis import HealthCheck, given, settings, strategies as st
 from stream_classes import NotingTransport
 
-# It looks for referrers of its own object, which the collector has frozen, see conftest.py.
-pytestmark = pytest.mark.filterwarnings("ignore:It looks like `register_random` was passed")
-
 EXAMPLES = settings(
     max_examples=400,
     deadline=None,
