@@ -374,6 +374,14 @@ def last_words(outcome):
     return [re.sub(r"(name='[^']*') .*", r"\1", line) for line in lines]
 
 
+def assert_ends_alike(workshop, source):
+    """The program's status, output and last words are those that it has on stock."""
+    workshop.write("ends.py", textwrap.dedent(source))
+    stock, ferrio = (workshop.run(on, "ends.py") for on in ("stock", "ferrio"))
+    assert (ferrio.status, ferrio.out) == (stock.status, stock.out)
+    assert last_words(ferrio) == last_words(stock)
+
+
 def unclosed(outcome):
     """What was left open, sorted."""
     return sorted(re.findall(r"ResourceWarning: (unclosed \S+|loop is closed)", outcome.err))
@@ -488,10 +496,7 @@ EXITS = {
 
 @pytest.mark.parametrize("what", EXITS)
 def test_what_sys_exit_passes_is_let_go_before_the_end(workshop, what):
-    workshop.write("exits.py", textwrap.dedent(EXITS[what]))
-    stock, ferrio = (workshop.run(on, "exits.py") for on in ("stock", "ferrio"))
-    assert (ferrio.status, ferrio.out) == (stock.status, stock.out)
-    assert last_words(ferrio) == last_words(stock)
+    assert_ends_alike(workshop, EXITS[what])
 
 
 def test_the_end_of_a_server_with_an_open_connection_is_logged_as_in_python(workshop):
@@ -554,7 +559,4 @@ FINAL = {
 
 @pytest.mark.parametrize("what", FINAL)
 def test_what_finalizers_do_at_the_end_is_as_in_python(workshop, what):
-    workshop.write("final.py", textwrap.dedent(FINAL[what]))
-    stock, ferrio = (workshop.run(on, "final.py") for on in ("stock", "ferrio"))
-    assert (ferrio.status, ferrio.out) == (stock.status, stock.out)
-    assert last_words(ferrio) == last_words(stock)
+    assert_ends_alike(workshop, FINAL[what])

@@ -127,8 +127,14 @@ def test_its_select_may_be_replaced(loop, run):
 
     assert run(main()) == 7
     assert None in polls or any(timeout for timeout in polls)
+    loop._selector = loop._selector
+    seen = len(polls)
+    run(main())
+    assert len(polls) > seen
     del loop._selector.select
-    assert run(asyncio.sleep(0, "still runs")) == "still runs"
+    seen = len(polls)
+    assert run(main()) == 7
+    assert len(polls) == seen
 
 
 def test_attributes_of_a_program(loop):

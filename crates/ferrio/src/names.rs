@@ -224,14 +224,14 @@ imported! {
 /// # Errors
 /// What the import raises.
 pub fn asyncio_module<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
-    let imported = py.import(format!("asyncio.{name}"));
-    // A finalizer that runs when the interpreter has emptied `sys.modules` may run a loop, as on stock,
-    // whose functions hold on to their modules.
-    let kept = MODULES.get(py).and_then(|kept| kept.bind(py).get_item(name).ok().flatten());
-    match (imported, kept) {
-        (Err(_), Some(kept)) => Ok(kept.cast_into::<PyModule>()?),
-        (imported, _) => imported,
-    }
+    py.import(format!("asyncio.{name}")).or_else(|error| {
+        // A finalizer that runs when the interpreter has emptied `sys.modules` may run a loop, as on
+        // stock, whose functions hold on to their modules.
+        match MODULES.get(py).map(|kept| kept.bind(py).get_item(name)).transpose()?.flatten() {
+            Some(kept) => Ok(kept.cast_into::<PyModule>()?),
+            None => Err(error),
+        }
+    })
 }
 
 /// The modules of asyncio that [`asyncio_module`] is asked for, by name.

@@ -15,7 +15,7 @@ use pyo3::types::{PyString, PyType};
 use pyo3::{PyTypeInfo, intern};
 
 use super::connect_parts;
-use super::selector::EpollSelector;
+use super::selector;
 use crate::loop_state::{EventLoop, set};
 
 /// The methods that native code calls past Python while nobody replaces them, and the flags that say
@@ -106,9 +106,11 @@ pub fn set_attribute(
     let native = slf.get();
     let name = name.cast::<PyString>()?.to_str()?;
     if name == "_selector" {
-        let foreign =
-            value.is_some_and(|value| !value.is_none() && !EpollSelector::is_exact_type_of(value));
-        set(&native.selector_replaced, foreign);
+        let replaced = match value.filter(|value| !value.is_none()) {
+            Some(value) => !selector::is_plain(value)?,
+            None => false,
+        };
+        set(&native.selector_replaced, replaced);
     }
     if name == "_csock" {
         let descriptor = match value.filter(|value| !value.is_none()) {

@@ -9,7 +9,7 @@ use ferrio_core::reactor::Timeout;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use pyo3::{PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyTypeInfo, PyVisit, intern};
 
 use super::{debug, poll};
 use crate::errors;
@@ -37,12 +37,12 @@ impl EpollSelector {
         value: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         dict::generic_setattr(slf.as_any(), name, Some(value))?;
-        set(&slf.get().event_loop.get().selector_replaced, true);
-        Ok(())
+        note_attributes(slf)
     }
 
     fn __delattr__(slf: &Bound<'_, Self>, name: &Bound<'_, PyAny>) -> PyResult<()> {
-        dict::generic_setattr(slf.as_any(), name, None)
+        dict::generic_setattr(slf.as_any(), name, None)?;
+        note_attributes(slf)
     }
 
     /// Return a mapping of file objects and descriptors to selectors.SelectorKey.
@@ -185,6 +185,21 @@ const EVENT_WRITE: u32 = 2;
 
 /// What asyncio registers: the handle of the reader and that of the writer, or None.
 type HandlePair<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+/// Whether the reactor may be polled past `selector`: it is ours, and no attribute was assigned.
+pub fn is_plain(selector: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(EpollSelector::is_exact_type_of(selector)
+        && selector.getattr(intern!(selector.py(), "__dict__"))?.is_empty()?)
+}
+
+/// Says to the loop whether it may poll past its selector.
+fn note_attributes(slf: &Bound<'_, EpollSelector>) -> PyResult<()> {
+    let event_loop = slf.get().event_loop.bind(slf.py());
+    if event_loop.getattr(intern!(slf.py(), "_selector"))?.is(slf) {
+        set(&event_loop.get().selector_replaced, !is_plain(slf)?);
+    }
+    Ok(())
+}
 
 fn descriptor(fileobj: &Bound<'_, PyAny>) -> PyResult<RawFd> {
     names::FILEOBJ_TO_FD.get(fileobj.py())?.call1((fileobj,))?.extract()
