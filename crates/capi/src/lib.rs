@@ -26,6 +26,7 @@ pub mod method;
 pub mod native_class;
 #[cfg(not(Py_3_14))]
 mod nesting;
+pub mod observers;
 pub mod openssl;
 pub mod read_space;
 pub mod recursion;

@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 
-use crate::{GilCell, Ref, stop_iteration};
+use crate::{GilCell, Ref, observers, stop_iteration};
 
 /// What a coroutine did when it was resumed.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub fn stop_iteration(value: Bound<'_, PyAny>) -> *mut ffi::PyObject {
     }
     let py = value.py();
     let made = match value.cast_exact::<PyBool>() {
-        _ if stop_iteration::are_observed() => new_stop_iteration(&value),
+        _ if observers::are_observed(py) => new_stop_iteration(&value),
         Ok(value) => with_bool(value),
         Err(_) => stop_iteration::new(value),
     };

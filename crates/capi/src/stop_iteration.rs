@@ -5,7 +5,6 @@
 //! Python/bytecodes.c (SEND).
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::PyTypeInfo;
 use pyo3::exceptions::PyStopIteration;
@@ -88,21 +87,6 @@ impl NativeClass for Stop {
             }
         }
     }
-}
-
-/// Whether somebody observes exceptions, who may tell one of these by its class: `pdb` and `pydevd` pass
-/// over those of exactly the interpreter's own.
-static OBSERVED: AtomicBool = AtomicBool::new(false);
-
-/// Whether the interpreter's own are to be raised.
-#[inline]
-pub(crate) fn are_observed() -> bool {
-    OBSERVED.load(Ordering::Relaxed)
-}
-
-/// Says whether a debugger is at work. It may be told late: what is seen then is a stop too many.
-pub fn note_observers(observed: bool) {
-    OBSERVED.store(observed, Ordering::Relaxed);
 }
 
 /// One with a value.

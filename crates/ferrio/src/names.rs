@@ -214,8 +214,7 @@ imported! {
     CURRENT_TASK = "_asyncio"."current_task";
     #[cfg(not(Py_3_14))]
     CURRENT_TASK = "asyncio.tasks"."current_task";
-    GET_TRACE = "sys"."gettrace";
-    #[cfg(Py_3_12)]
+    #[cfg(all(Py_3_12, not(Py_3_13)))]
     MONITORING = "sys"."monitoring";
 }
 

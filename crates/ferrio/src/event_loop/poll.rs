@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use ferrio_capi::{runtime, stop_iteration};
+use ferrio_capi::runtime;
 use ferrio_core::reactor::{Event, Timeout};
 use ferrio_core::turn::Poll;
 use pyo3::intern;
@@ -12,6 +12,7 @@ use super::fd;
 use crate::errors;
 use crate::handles;
 use crate::loop_state::{EventLoop, get, set};
+#[cfg(all(Py_3_12, not(Py_3_13)))]
 use crate::names;
 
 /// Polls, and queues the handles of what is ready. The GIL is given up only when the poll may sleep.
@@ -48,7 +49,8 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
         Timeout::Zero => poller.wait(&mut events, timeout),
         Timeout::For(_) | Timeout::Forever => {
             handles::resting::trim(py);
-            stop_iteration::note_observers(is_debugged(py)?);
+            #[cfg(all(Py_3_12, not(Py_3_13)))]
+            note_monitors(py)?;
             native.wake.prepare_sleep();
             set(&native.asleep, true);
             // What was queued since the decision (a replaced `time()` lets other threads in) found the
@@ -74,22 +76,14 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
     }
 }
 
-/// Whether a debugger traces this thread, or monitors the interpreter. It is looked for when the loop is
-/// about to sleep, as it does while somebody debugs.
-fn is_debugged(py: Python<'_>) -> PyResult<bool> {
-    if !names::GET_TRACE.get(py)?.call0()?.is_none() {
-        return Ok(true);
-    }
-    #[cfg(Py_3_12)]
-    {
-        const DEBUGGER_ID: u8 = 0;
-        let tool =
-            names::MONITORING.get(py)?.call_method1(intern!(py, "get_tool"), (DEBUGGER_ID,))?;
-        if !tool.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether a debugger monitors the interpreter. On 3.12 that can be asked in Python alone, so it is asked
+/// when the loop is about to sleep, as it does while somebody debugs.
+#[cfg(all(Py_3_12, not(Py_3_13)))]
+fn note_monitors(py: Python<'_>) -> PyResult<()> {
+    const DEBUGGER_ID: u8 = 0;
+    let tool = names::MONITORING.get(py)?.call_method1(intern!(py, "get_tool"), (DEBUGGER_ID,))?;
+    ferrio_capi::observers::note_monitors(!tool.is_none());
+    Ok(())
 }
 
 /// Polls with the selector that somebody put into `_selector`. CPython: BaseEventLoop._run_once
