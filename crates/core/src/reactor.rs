@@ -1,5 +1,5 @@
-//! Readiness: epoll with its wake-up. Relies on epoll(7), eventfd(2) and epoll_pwait2(2), which
-//! Linux has since 5.11. Who waits for which fd stands in [`Interests`].
+//! Readiness: epoll with its wake-up. Relies on epoll(7) and eventfd(2). Who waits for which fd stands
+//! in [`Interests`].
 //!
 //! # State
 //! 1. Level-triggered: `add_reader` promises a callback for as long as data is there, which
@@ -17,19 +17,20 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
+use nix::sys::epoll::Epoll;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
 mod interests;
+mod waiting;
 
 pub use interests::Interests;
 
 /// An epoll instance and the eventfd that wakes it. Shared by threads; one of them waits.
 #[derive(Debug)]
 pub struct Poller {
-    epoll: OwnedFd,
+    epoll: Epoll,
     /// Registered in `epoll` as `WAKE_TOKEN`, readable from `wake` until `wait` reports it.
     eventfd: OwnedFd,
 }
@@ -48,9 +49,9 @@ pub enum Timeout {
 impl Poller {
     /// A poller with nothing registered but its own wake-up. Both descriptors are close-on-exec.
     pub fn new() -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let epoll = Epoll(epoll::create(epoll::CreateFlags::CLOEXEC)?);
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &eventfd, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
+        epoll::add(&epoll.0, &eventfd, EventData::new_u64(WAKE_TOKEN), EventFlags::IN)?;
         Ok(Self { epoll, eventfd })
     }
 
@@ -66,13 +67,8 @@ impl Poller {
     /// Replaces the content of `events` with what is ready, in one epoll system call, and one read
     /// when the wake-up was among it. A signal gives `ErrorKind::Interrupted` and no events.
     pub fn wait(&self, events: &mut Events, timeout: Timeout) -> io::Result<()> {
-        let timespec = match timeout {
-            Timeout::Zero => Some(Timespec { tv_sec: 0, tv_nsec: 0 }),
-            Timeout::For(duration) => Some(to_timespec(duration)),
-            Timeout::Forever => None,
-        };
         events.list.clear();
-        if events.wait(&self.epoll, timespec.as_ref())? {
+        if events.wait(&self.epoll, timeout)? {
             self.clear_wake()?;
         }
         Ok(())
@@ -81,7 +77,7 @@ impl Poller {
     /// The epoll descriptor's number, for those who show or poll it.
     #[must_use]
     pub fn epoll_fd(&self) -> RawFd {
-        self.epoll.as_raw_fd()
+        self.epoll.0.as_raw_fd()
     }
 
     fn clear_wake(&self) -> io::Result<()> {
@@ -94,21 +90,21 @@ impl Poller {
     }
 
     fn add(&self, fd: BorrowedFd<'_>, flags: EventFlags) -> io::Result<()> {
-        Ok(epoll::add(&self.epoll, fd, token_of(fd), flags)?)
+        Ok(epoll::add(&self.epoll.0, fd, token_of(fd), flags)?)
     }
 
     fn modify(&self, fd: BorrowedFd<'_>, flags: EventFlags) -> io::Result<()> {
-        Ok(epoll::modify(&self.epoll, fd, token_of(fd), flags)?)
+        Ok(epoll::modify(&self.epoll.0, fd, token_of(fd), flags)?)
     }
 
     fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(epoll::delete(&self.epoll, fd)?)
+        Ok(epoll::delete(&self.epoll.0, fd)?)
     }
 }
 
 impl AsFd for Poller {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.epoll.0.as_fd()
     }
 }
 
@@ -171,8 +167,8 @@ impl Events {
     }
 
     /// Fills the empty buffer; says whether the wake-up was reported, and takes it out.
-    fn wait(&mut self, epoll: &OwnedFd, timeout: Option<&Timespec>) -> io::Result<bool> {
-        epoll::wait(epoll, spare_capacity(&mut self.list), timeout)?;
+    fn wait(&mut self, epoll: &Epoll, timeout: Timeout) -> io::Result<bool> {
+        waiting::wait(epoll, &mut self.list, timeout)?;
         let wake = self.list.iter().position(|event| event.data.u64() == WAKE_TOKEN);
         if let Some(index) = wake {
             self.list.remove(index);
