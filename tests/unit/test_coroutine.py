@@ -8,6 +8,7 @@ import socket
 import sys
 import types
 import warnings
+import weakref
 
 import pytest
 
@@ -253,3 +254,41 @@ def test_inspect_knows_it(package):
         assert not coroutine.cr_suspended
         coroutine.close()
         assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+
+class Held:
+    """What refers to a coroutine, and is referred to by it or by its delay."""
+
+    coroutine = None
+
+    def __le__(self, other):
+        return True
+
+
+def sleep_result(package, held):
+    return package.sleep(0, held)
+
+
+def sleep_delay(package, held):
+    return package.sleep(held)
+
+
+def sleep_that_waits(package, held):
+    coroutine = package.sleep(3600)
+    coroutine.send(None).add_done_callback(held.__le__)
+    return coroutine
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'sleep' was never awaited")
+@pytest.mark.parametrize("make", [sleep_result, sleep_delay, sleep_that_waits])
+def test_a_sleep_in_a_cycle_is_collected(loop_factory, package, make):
+    async def main():
+        held = Held()
+        held.coroutine = make(package, held)
+        return weakref.ref(held)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        gone = runner.run(main())
+    # The loop is closed, so that its timer holds nothing.
+    gc.collect()
+    assert gone() is None

@@ -27,7 +27,8 @@ pub(crate) unsafe fn free(
     object: *mut ffi::PyObject,
     free: unsafe fn(*mut ffi::PyObject),
 ) {
-    if DEPTH.load(Ordering::Relaxed) >= MOST {
+    let depth = DEPTH.load(Ordering::Relaxed);
+    if depth >= MOST {
         // SAFETY: nothing of the object is gone yet, so it is whole with one reference, ours.
         let waiting = unsafe {
             ffi::Py_INCREF(object);
@@ -36,10 +37,13 @@ pub(crate) unsafe fn free(
         WAITING.borrow_mut(py).push(waiting);
         return;
     }
-    DEPTH.fetch_add(1, Ordering::Relaxed);
+    DEPTH.store(depth + 1, Ordering::Relaxed);
     // SAFETY: the caller's promise.
     unsafe { free(object) };
-    if DEPTH.fetch_sub(1, Ordering::Relaxed) == 1 {
+    // Another thread may have begun in the meantime, and not ended.
+    let depth = DEPTH.load(Ordering::Relaxed) - 1;
+    DEPTH.store(depth, Ordering::Relaxed);
+    if depth == 0 {
         while let Some(next) = take_waiting(py) {
             drop(next);
         }

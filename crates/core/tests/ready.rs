@@ -56,12 +56,24 @@ fn take_all_empties_the_queue_without_dropping_an_item() {
 }
 
 #[test]
+fn dropping_the_queue_drops_each_item() {
+    let witness = std::rc::Rc::new(());
+    let mut ready = Ready::new();
+    for _ in 0..3 {
+        ready.push(witness.clone());
+    }
+    drop(ready.pop());
+    drop(ready);
+    assert_eq!(std::rc::Rc::strong_count(&witness), 1);
+}
+
+#[test]
 fn the_queue_works_on_after_take_all() {
     let mut ready = Ready::new();
     ready.push(1);
-    assert_eq!(ready.take_all(), [1]);
+    assert_eq!(ready.take_all().pop(), Some(1));
     ready.push(2);
-    assert_eq!((&ready).into_iter().collect::<Vec<_>>(), [&2]);
+    assert_eq!(ready.iter().collect::<Vec<_>>(), [&2]);
     assert_eq!(ready.pop(), Some(2));
 }
 

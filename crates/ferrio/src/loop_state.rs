@@ -20,6 +20,7 @@ mod watch;
 use std::collections::HashMap;
 #[cfg(Py_3_14)]
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 #[cfg(Py_3_14)]
@@ -219,7 +220,8 @@ impl EventLoop {
     /// Queues an item behind everything that is ready.
     #[inline]
     pub fn push(&self, py: Python<'_>, item: Item) {
-        self.ready.borrow_mut(py).push(item);
+        let item = ManuallyDrop::new(item);
+        self.ready.borrow_mut(py).push_undropped(item);
     }
 
     /// Whether tasks and futures may queue items directly, without calling `call_soon`: nobody

@@ -127,7 +127,8 @@ fn run_batch(slf: &Bound<'_, EventLoop>) -> PyResult<()> {
     let py = slf.py();
     let native = slf.get();
     let count = native.ready.borrow_mut(py).len();
-    let outer = native.in_batch.swap(true, Ordering::Relaxed);
+    let outer = get(&native.in_batch);
+    set(&native.in_batch, true);
     let mut outcome = Ok(());
     for _ in 0..count {
         let Some(item) = next_item(py, native) else {

@@ -40,7 +40,8 @@ impl EventLoop {
     #[inline]
     pub fn note_write(&self, gathers: bool) -> bool {
         let turn = self.turn();
-        let first = self.wrote_in_turn.swap(turn, Ordering::Relaxed) != turn;
+        let first = self.wrote_in_turn.load(Ordering::Relaxed) != turn;
+        self.wrote_in_turn.store(turn, Ordering::Relaxed);
         let now = turn::monotonic();
         let since_sent = now - f64::from_bits(self.sent_at.load(Ordering::Relaxed));
         let waits = gathers || (!first && since_sent > AWAKE_S);
@@ -70,7 +71,11 @@ impl EventLoop {
     /// Whether [`EventLoop::call_after_item`] was called since this was asked.
     #[inline]
     pub fn takes_after_item(&self) -> bool {
-        get(&self.flush_after_item) && self.flush_after_item.swap(false, Ordering::Relaxed)
+        let asked = get(&self.flush_after_item);
+        if asked {
+            set(&self.flush_after_item, false);
+        }
+        asked
     }
 
     /// Calls what [`EventLoop::call_before_poll`] has noted.

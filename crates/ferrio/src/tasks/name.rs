@@ -17,16 +17,18 @@ pub use place::Name;
 /// Gives the task the next default name.
 #[inline]
 pub fn reset(task: &Bound<'_, Task>) {
-    place::set_number(task, take_number());
+    place::set_number(task, take_number(task.py()));
 }
 
 /// The number of the next default name, for a task that stock makes and we do without too: the tasks of
 /// the program have the same names then.
 #[inline]
-pub fn take_number() -> u64 {
-    /// The process's counter of default names, as `_asyncio`'s.
+pub fn take_number(_: Python<'_>) -> u64 {
+    /// The process's counter of default names, as `_asyncio`'s. The GIL orders the changes.
     static NUMBER: AtomicU64 = AtomicU64::new(1);
-    NUMBER.fetch_add(1, Ordering::Relaxed)
+    let number = NUMBER.load(Ordering::Relaxed);
+    NUMBER.store(number + 1, Ordering::Relaxed);
+    number
 }
 
 /// Makes `str(name)` the task's name.

@@ -12,12 +12,12 @@ use std::ffi::c_int;
 use ferrio_capi::function::{self, Function};
 use ferrio_capi::method::{Arguments, Next, Object};
 use ferrio_capi::signature::Signature;
-use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
+use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, tracking};
 use ferrio_core::timers::TimerKey;
 use ferrio_core::turn;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{DerefToPyAny, PyFloat, PyTuple};
+use pyo3::types::{DerefToPyAny, PyFloat, PyInt, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
 
 use crate::futures::{AsFuture, methods as future_methods};
@@ -76,6 +76,8 @@ impl DerefToPyAny for Sleep {}
 
 impl NativeClass for Sleep {
     type State = SleepState;
+    /// One that refers to nothing but a number is in no cycle: `sleep(0)` is told to nobody.
+    const TRACKED: bool = false;
     const KEPT: usize = 256;
 
     fn class() -> &'static Class<Self> {
@@ -96,10 +98,17 @@ fn sleep<'py>(arguments: Arguments<'_, 'py>) -> Object<'py> {
     let [delay, result] = SLEEP_ARGUMENTS.parse(&arguments)?;
     let py = arguments.py();
     let this = SLEEP.alloc(py)?;
+    if !delay.is_none_or(is_number) || !result.is_none_or(|result| result.is_none()) {
+        tracking::track(&this);
+    }
     this.state().extra.replace(py, delay.cloned());
     this.state().result.replace(py, result.cloned());
     origin::record(py, &this.state().future)?;
     Ok(this.into_any())
+}
+
+fn is_number(delay: &Bound<'_, PyAny>) -> bool {
+    delay.is_exact_instance_of::<PyInt>() || delay.is_exact_instance_of::<PyFloat>()
 }
 
 /// `sleep(0)`.
@@ -174,6 +183,7 @@ fn wait_natively<'py>(
     state.key.set(key);
     future.as_future().state.blocking.set(true);
     state.future.set(future.clone());
+    tracking::track(this);
     state.phase.set(Phase::Waiting);
     Ok(Next::Yield(future.into_any()))
 }
@@ -193,6 +203,7 @@ fn wait_through_python<'py>(
     state.extra.set(handle);
     future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
     state.future.set(future.clone());
+    tracking::track(this);
     state.phase.set(Phase::Waiting);
     Ok(Next::Yield(future))
 }

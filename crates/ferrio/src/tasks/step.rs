@@ -13,7 +13,7 @@ use crate::errors;
 #[cfg(Py_3_14)]
 use crate::futures::awaited_by;
 use crate::futures::{AsFuture, NativeFuture};
-use crate::loop_state::{self, Item};
+use crate::loop_state::{self, EventLoop, Item};
 use crate::names::{self, owned};
 
 /// How a coroutine is resumed.
@@ -259,17 +259,20 @@ pub fn schedule<'py>(
     if let Some(native) = state.native_loop(py)
         && native.get().takes_items()
     {
-        let own = owned(task.as_any());
-        native.get().push(
-            py,
-            match exception {
-                None => Item::Step(own),
-                Some(exception) => Item::Throw { task: own, exception: Ref::new(exception) },
-            },
-        );
+        let task = owned(task.as_any());
+        match exception {
+            None => native.get().push(py, Item::Step(task)),
+            Some(exception) => push_throw(native.get(), task, exception),
+        }
         return Ok(());
     }
     schedule_through_python(task, exception)
+}
+
+#[cold]
+fn push_throw(native: &EventLoop, task: Ref, exception: Bound<'_, PyAny>) {
+    let py = exception.py();
+    native.push(py, Item::Throw { task, exception: Ref::new(exception) });
 }
 
 #[cold]

@@ -59,7 +59,7 @@ pub fn hold<'py>(
 /// MemoryError; RuntimeError when the loop is closed.
 pub fn schedule(event_loop: &Bound<'_, EventLoop>, accepted: Accepted<'_, '_>) -> PyResult<()> {
     let this = hold(event_loop, accepted)?;
-    name::take_number();
+    name::take_number(event_loop.py());
     call_act_soon(event_loop.as_any(), this.as_any(), &BEGIN)
 }
 
