@@ -34,7 +34,8 @@ def _reduce_ex(self: Any, protocol: int) -> Any:
     if kind.__getstate__ is not object.__getstate__:
         return _NEW, (kind,), self.__getstate__()
     native = next(each for each in kind.__mro__ if each in _STATE)
-    state = {name: getattr(self, name) for name in _STATE[native]}
+    # A queue whose class keeps the items elsewhere (`_init`, `_put`, `_get`) has no `_queue`.
+    state = {name: getattr(self, name) for name in _STATE[native] if hasattr(self, name)}
     if self._loop is not None:
         state["_loop"] = self._loop
     return _NEW, (kind,), (vars(self) or None, state)

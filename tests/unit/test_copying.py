@@ -95,6 +95,31 @@ def test_a_copy_works_by_itself(made_by):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("made_by", COPIES[:2])
+def test_a_queue_that_keeps_its_items_elsewhere_is_copied(made_by):
+    class Once(asyncio.Queue):
+        def _init(self, maxsize):
+            self.items = {}
+
+        def _put(self, item):
+            self.items[item] = None
+
+        def _get(self):
+            return self.items.popitem()[0]
+
+        def qsize(self):
+            return len(self.items)
+
+        def empty(self):
+            return not self.items
+
+    original = Once()
+    for item in (1, 1, 2):
+        original.put_nowait(item)
+    made = made_by(original)
+    assert [made.get_nowait(), made.get_nowait(), made.empty()] == [2, 1, True]
+
+
 def test_a_lock_that_is_held_is_held_in_a_copy():
     async def main():
         lock = asyncio.Lock()

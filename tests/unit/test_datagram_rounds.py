@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import os
 import socket
 import time
 
@@ -67,28 +68,39 @@ async def some_turns():
         await asyncio.sleep(0)
 
 
-def turns_of(loop, protocol):
-    """Count turns in `protocol.turns`, one number for each datagram."""
-    protocol.turns = []
+@pytest.fixture
+def turns_of(loop):
+    """Count turns in `protocol.turns`, one number for each datagram, without queuing anything.
+
+    A descriptor that is always ready is reported in each turn, before what became ready later.
+    """
+    always, end = os.pipe()
+    os.write(end, b".")
     turn = 0
 
     def tick():
         nonlocal turn
         turn += 1
-        loop.call_soon(tick)
 
-    protocol.act = lambda number: protocol.turns.append(turn)
-    loop.call_soon(tick)
+    def count(protocol):
+        protocol.turns = []
+        protocol.act = lambda number: protocol.turns.append(turn)
+        loop.add_reader(always, tick)
+
+    yield count
+    loop.remove_reader(always)
+    os.close(always)
+    os.close(end)
 
 
 def most_in_one_turn(turns):
     return max(turns.count(turn) for turn in turns)
 
 
-def test_several_datagrams_take_one_turn_on_ferrio(loop, engine, opened, until):
+def test_several_datagrams_take_one_turn_on_ferrio(loop, turns_of, engine, opened, until):
     protocol = Recorder()
     _, send = opened(protocol)
-    turns_of(loop, protocol)
+    turns_of(protocol)
     most = []
     for start in range(0, 100, 10):  # a busy machine may interrupt one round, not all
         send(*range(start, start + 10))
@@ -101,43 +113,45 @@ def test_several_datagrams_take_one_turn_on_ferrio(loop, engine, opened, until):
         assert 1 < max(most) <= 10
 
 
-def test_a_round_has_an_end(loop, opened, until):
+def test_a_round_has_an_end(loop, turns_of, opened, until):
     protocol = Recorder()
     transport, send = opened(protocol)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    turns_of(loop, protocol)
+    turns_of(protocol)
     for start in range(0, 50, 10):
         send(*range(start, start + 10))
         until(protocol, 10)
     assert most_in_one_turn(protocol.turns) <= 32
 
 
-def test_in_debug_mode_every_datagram_is_a_callback_of_its_own(loop, opened, until):
+def test_in_debug_mode_every_datagram_is_a_callback_of_its_own(loop, turns_of, opened, until):
     loop.set_debug(True)
     protocol = Recorder()
     _, send = opened(protocol)
-    turns_of(loop, protocol)
+    turns_of(protocol)
     send(*range(8))
     until(protocol, 8)
     loop.set_debug(False)
     assert most_in_one_turn(protocol.turns) == 1
 
 
-def test_with_a_clock_of_the_programs_own_every_datagram_has_its_turn(loop, opened, until):
+def test_with_a_clock_of_the_programs_own_every_datagram_has_its_turn(
+    loop, turns_of, opened, until
+):
     loop.time = lambda: 1000.0
     protocol = Recorder()
     _, send = opened(protocol)
-    turns_of(loop, protocol)
+    turns_of(protocol)
     send(*range(8))
     until(protocol, 8)
     del loop.time
     assert most_in_one_turn(protocol.turns) == 1
 
 
-def test_a_slow_callback_ends_the_round(loop, opened, until):
+def test_a_slow_callback_ends_the_round(loop, turns_of, opened, until):
     protocol = Recorder()
     _, send = opened(protocol)
-    turns_of(loop, protocol)
+    turns_of(protocol)
     count = protocol.act
 
     def slow(number):
@@ -150,6 +164,28 @@ def test_a_slow_callback_ends_the_round(loop, opened, until):
     send(*range(8))
     until(protocol, 8)
     assert most_in_one_turn(protocol.turns) == 1
+
+
+@pytest.mark.parametrize("between", range(4))
+def test_a_busy_task_takes_its_steps_between_two_datagrams(loop, opened, between):
+    protocol = Recorder()
+    _, send = opened(protocol)
+
+    async def main():
+        for _ in range(5):
+            await asyncio.sleep(0)
+        send(101)
+        for _ in range(between):
+            await asyncio.sleep(0)
+        send(102)
+        for step in range(6):
+            protocol.events.append(step)
+            await asyncio.sleep(0)
+
+    loop.run_until_complete(main())
+    first, second = (protocol.events.index(number) for number in (101, 102))
+    assert second - first > 1
+    assert sorted(protocol.events) == [*range(6), 101, 102]
 
 
 def test_what_a_datagram_queues_runs_before_the_next_one(loop, opened, until):

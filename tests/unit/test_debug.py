@@ -1,5 +1,6 @@
 """Debug mode: slow callbacks, wrong threads, wrong callbacks, origins of what was made."""
 
+import _thread
 import asyncio
 import logging
 import re
@@ -168,6 +169,16 @@ def test_a_task_made_in_a_wrong_thread_is_refused(debug_loop, run):
             raise error
 
     run(main())
+
+
+def test_a_thread_that_runs_no_python_code_calls(debug_loop, run):
+    async def main():
+        future = debug_loop.create_future()
+        arguments = (future.set_result, "set")
+        _thread.start_new_thread(debug_loop.call_soon_threadsafe, arguments)
+        return await future
+
+    assert run(main()) == "set"
 
 
 def test_call_soon_threadsafe_is_allowed_from_every_thread(debug_loop, run):

@@ -1,5 +1,7 @@
 """What a `StreamReader` asks of its transport: to pause over twice the limit, to resume."""
 
+import asyncio
+
 import pytest
 from stream_classes import NotingTransport
 
@@ -81,6 +83,22 @@ def test_waiting_resumes_a_paused_transport(loop, turns, new_reader):
     turns(2)
     assert task.result() == b"1234567"
     assert (transport.calls[3:], reader._paused) == (["resume_reading"], False)
+
+
+@pytest.mark.parametrize("size", [-1, 5])
+def test_a_read_of_nothing_more_resumes_the_transport(run, new_reader, size):
+    async def main():
+        reader, transport = new_reader(1), NotingTransport()
+        reader.set_transport(transport)
+        reader.feed_data(b"abcdef")
+        reader.feed_eof()
+        with pytest.raises(asyncio.IncompleteReadError):
+            await reader.readexactly(10)
+        assert (transport.calls, reader._paused) == (["pause_reading"], True)
+        assert await reader.read(size) == b""
+        return transport.calls, reader._paused
+
+    assert run(main()) == (["pause_reading", "resume_reading"], False)
 
 
 def test_each_kind_of_read_resumes_the_transport(run, new_reader):

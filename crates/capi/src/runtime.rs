@@ -14,6 +14,13 @@ pub fn thread_ident() -> u64 {
     unsafe { ffi::PyThread_get_thread_ident() }
 }
 
+/// Whether Python code runs on this thread, so that there is a stack to show.
+#[must_use]
+pub fn has_frame(_py: Python<'_>) -> bool {
+    // SAFETY: attached; gives a borrowed reference, or null.
+    !unsafe { ffi::PyEval_GetFrame() }.is_null()
+}
+
 /// Whether the interpreter is shutting down (`sys.is_finalizing()`).
 #[must_use]
 pub fn is_finalizing(_py: Python<'_>) -> bool {

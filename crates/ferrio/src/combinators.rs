@@ -61,10 +61,7 @@ fn awaiting_task(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
 #[cfg(Py_3_14)]
 fn add_awaiting(future: &Bound<'_, PyAny>, waiter: &ferrio_capi::Slot) -> PyResult<()> {
     match waiter.get(future.py()).filter(|task| !task.is_none()) {
-        Some(task) if are_ours(future, &task) => crate::futures::awaited_by::add(future, &task),
-        Some(task) => {
-            crate::names::ADD_TO_AWAITED_BY.get(future.py())?.call1((future, task)).map(drop)
-        }
+        Some(task) => crate::tasks::awaiting::add(future, &task),
         None => Ok(()),
     }
 }
@@ -73,20 +70,9 @@ fn add_awaiting(future: &Bound<'_, PyAny>, waiter: &ferrio_capi::Slot) -> PyResu
 #[cfg(Py_3_14)]
 fn discard_awaiting(future: &Bound<'_, PyAny>, waiter: &ferrio_capi::Slot) -> PyResult<()> {
     match waiter.get(future.py()).filter(|task| !task.is_none()) {
-        Some(task) if are_ours(future, &task) => crate::futures::awaited_by::discard(future, &task),
-        Some(task) => {
-            crate::names::DISCARD_FROM_AWAITED_BY.get(future.py())?.call1((future, task)).map(drop)
-        }
+        Some(task) => crate::tasks::awaiting::discard(future, &task),
         None => Ok(()),
     }
-}
-
-/// Whether both have the field in which that is noted. asyncio's own function looks for itself.
-#[cfg(Py_3_14)]
-fn are_ours(future: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> bool {
-    use crate::tasks::wrapper::exact_future;
-
-    exact_future(future).is_some() && exact_future(task).is_some()
 }
 
 /// [`discard_awaiting`] for each of an iterable.

@@ -1,7 +1,7 @@
 //! Debug mode (handles with stacks, slow callbacks, checks) and the views of the queues that tools
 //! read.
 
-use ferrio_capi::{Ref, ending_thread};
+use ferrio_capi::{Ref, ending_thread, runtime};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -11,7 +11,7 @@ use super::lifecycle::inherited;
 use super::{call, run};
 use crate::combinators::timeout;
 #[cfg(Py_3_14)]
-use crate::handles::thread_safe::ThreadSafeHandle;
+use crate::handles::thread_safe::{self, ThreadSafeHandle};
 use crate::handles::{self, Handle, Parts, Timed, TimerHandle};
 use crate::loop_state::{EventLoop, Item, get, set};
 use crate::names;
@@ -31,10 +31,14 @@ pub fn set_debug(slf: &Bound<'_, EventLoop>, enabled: &Bound<'_, PyAny>) -> PyRe
     Ok(())
 }
 
-/// A Handle made by asyncio's own `__init__`, which records the caller's stack.
+/// A Handle made by asyncio's own `__init__`, which records the caller's stack. A thread that runs no
+/// Python code has none to record, and asyncio would refuse it.
 #[cold]
 pub fn traced_handle<'py>(py: Python<'py>, parts: Parts<'_, 'py>) -> PyResult<Bound<'py, Handle>> {
     ending_thread::stop_at_exit();
+    if !runtime::has_frame(py) {
+        return handles::new_handle(py, parts);
+    }
     let arguments = (parts.callback, parts.args, parts.event_loop, parts.context);
     Ok(Handle::type_object(py).call1(arguments)?.cast_into()?)
 }
@@ -46,6 +50,9 @@ pub fn traced_thread_safe_handle<'py>(
     py: Python<'py>,
     parts: Parts<'_, 'py>,
 ) -> PyResult<Bound<'py, ThreadSafeHandle>> {
+    if !runtime::has_frame(py) {
+        return thread_safe::new_handle(py, parts);
+    }
     let arguments = (parts.callback, parts.args, parts.event_loop, parts.context);
     let handle = ThreadSafeHandle::type_object(py).call1(arguments)?;
     handle.getattr(intern!(py, "_source_traceback"))?.call_method0(intern!(py, "pop"))?;
@@ -60,6 +67,9 @@ pub fn traced_timer_handle<'py>(
     given: Option<Bound<'py, PyAny>>,
     parts: Parts<'_, 'py>,
 ) -> PyResult<Bound<'py, TimerHandle>> {
+    if !runtime::has_frame(py) {
+        return handles::new_timer_handle(py, when, given, parts);
+    }
     let when = match given {
         Some(given) => given,
         None => when.into_pyobject(py)?.into_any(),

@@ -9,7 +9,7 @@ use std::ffi::c_int;
 
 use ferrio_capi::method::InitArguments;
 use ferrio_capi::signature::Signature;
-use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
+use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit, runtime};
 use pyo3::exceptions::{PyAssertionError, PyNotImplementedError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyString};
@@ -150,7 +150,7 @@ fn begin<'py>(
     state.set_limit(limit)?;
     state.eof.set(false);
     state.paused.set(false);
-    if is_debug(&event_loop)? {
+    if is_debug(&event_loop)? && runtime::has_frame(py) {
         let frame = names::GET_FRAME.get(py)?.call0()?;
         state.source_traceback.set(names::EXTRACT_STACK.get(py)?.call1((frame,))?);
     }

@@ -191,7 +191,7 @@ fn read_blocks<'py>(
             if !state.eof.get() {
                 return wait(this, reader, "read");
             }
-            return joined(this);
+            return end_blocks(this, reader);
         }
         take_block(this, reader)?;
     }
@@ -202,6 +202,15 @@ fn take_block(this: &Bound<'_, Coroutine>, reader: &Bound<'_, StreamReader>) -> 
     let block = state.content.take(this.py(), state.limit_bytes.get() as usize)?;
     resume_transport(reader)?;
     blocks(this)?.append(block)
+}
+
+/// What the last block, an empty one, does.
+fn end_blocks<'py>(
+    this: &Bound<'py, Coroutine>,
+    reader: &Bound<'py, StreamReader>,
+) -> PyResult<Progress<'py>> {
+    resume_transport(reader)?;
+    joined(this)
 }
 
 fn blocks<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Bound<'py, PyList>> {
@@ -221,7 +230,7 @@ fn read_blocks_on<'py>(
     if this.state().second.is_set() {
         let reader = waited(this, outcome)?;
         if reader.state().content.is_empty(this.py())? {
-            return joined(this);
+            return end_blocks(this, &reader);
         }
         take_block(this, &reader)?;
         return read_blocks(this, &reader);

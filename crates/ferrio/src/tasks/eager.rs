@@ -5,7 +5,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::task::{self, Task};
-use super::{current, registry, step};
+use super::{current, fields, registry, step};
 use crate::errors;
 use crate::futures::AsFuture;
 use crate::loop_state::get;
@@ -37,8 +37,7 @@ fn run_first_step<'py>(task: &Bound<'py, Task>, event_loop: &Bound<'py, PyAny>) 
         registry::insert(task)?;
     } else {
         registry::remove(py, task.as_ptr(), task.state());
-        drop(task.state().coro.take(py));
-        super::mirror::forget_coro(task);
+        fields::coro(task).set(names::none(py));
     }
     outcome.and(swapped.map(drop))
 }
@@ -61,6 +60,6 @@ fn register_and_step(task: &Bound<'_, Task>) -> PyResult<()> {
 
 fn step(task: &Bound<'_, Task>) -> PyResult<()> {
     let py = task.py();
-    let context = task.state().context.get(py).unwrap_or_else(|| names::none(py));
+    let context = fields::context(task).get(py).unwrap_or_else(|| names::none(py));
     context::run_in(&context, || step::resume_coroutine(task, None))?
 }

@@ -13,7 +13,7 @@ use pyo3::types::PyDict;
 use pyo3::{ffi, intern};
 
 use super::task::{self, Parts, Task};
-use super::{gathering, name, registry, wrapper};
+use super::{fields, gathering, name, registry, wrapper};
 use crate::futures::{AsFuture, attributes, callbacks, methods as future_methods};
 use crate::names::{self, boolean, none};
 
@@ -127,11 +127,11 @@ pub fn uncancel_task(this: &Bound<'_, Task>) -> u32 {
 }
 
 fn get_coro<'py>(this: &Bound<'py, Task>) -> Object<'py> {
-    Ok(this.state().coro.get_or_none(this.py()))
+    Ok(fields::coro(this).get_or_none(this.py()))
 }
 
 fn get_context<'py>(this: &Bound<'py, Task>) -> Object<'py> {
-    Ok(this.state().context.get_or_none(this.py()))
+    Ok(fields::context(this).get_or_none(this.py()))
 }
 
 fn get_name<'py>(this: &Bound<'py, Task>) -> Object<'py> {
@@ -230,7 +230,7 @@ fn report_destroyed(this: &Bound<'_, Task>) -> PyResult<()> {
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
     callbacks::set_wakeup_factory(wrapper::wakeup_callable);
-    super::mirror::locate(py)?;
+    fields::locate(py)?;
     let members = future_methods::members::<Task>()
         .init::<Task, _>(init)
         .keywords::<Task, _>(c"cancel(msg=None)", cancel, c"Request that this task cancel itself.")

@@ -107,7 +107,7 @@ mod place {
     }
 }
 
-/// Since 3.14: in stock's field, which `mirror` traverses and clears.
+/// Since 3.14: in stock's field, which `Task` traverses and clears.
 #[cfg(Py_3_14)]
 mod place {
     use std::ffi::c_int;
@@ -117,7 +117,7 @@ mod place {
     use pyo3::types::PyInt;
 
     use super::{Current, Task};
-    use crate::tasks::mirror;
+    use crate::tasks::fields;
 
     /// Nothing: the name is not in the task's state.
     pub struct Name;
@@ -132,15 +132,15 @@ mod place {
 
     pub(super) fn set_number(task: &Bound<'_, Task>, number: u64) {
         let Ok(number) = number.into_pyobject(task.py());
-        mirror::name(task.as_ptr()).set(number);
+        fields::name(task).set(number);
     }
 
     pub(super) fn set_text(task: &Bound<'_, Task>, text: Bound<'_, PyAny>) {
-        mirror::name(task.as_ptr()).set(text);
+        fields::name(task).set(text);
     }
 
     pub(super) fn get<'py>(task: &Bound<'py, Task>) -> Current<'py> {
-        let Some(name) = mirror::name(task.as_ptr()).get(task.py()) else {
+        let Some(name) = fields::name(task).get(task.py()) else {
             return Current::Nothing;
         };
         match name.cast_exact::<PyInt>().map(|number| number.extract()) {

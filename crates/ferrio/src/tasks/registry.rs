@@ -75,7 +75,7 @@ mod list {
     use pyo3::prelude::*;
 
     use crate::futures::AsFuture;
-    use crate::tasks::mirror;
+    use crate::tasks::fields;
     use crate::tasks::task::{Task, TaskState};
 
     /// Whether the thread's list is known.
@@ -89,9 +89,9 @@ mod list {
         if head.is_null() || native.running_thread() != Some(runtime::thread_ident()) {
             return false;
         }
-        if mirror::next_in_list(task.as_ptr()).is_null() {
+        if fields::next_in_list(task.as_ptr()).is_null() {
             // SAFETY: the head was found in this run of the loop by this thread, which is alive.
-            unsafe { mirror::link_last(task.as_ptr(), head) };
+            unsafe { fields::link_last(task.as_ptr(), head) };
         }
         true
     }
@@ -101,7 +101,7 @@ mod list {
         if let Some(native) = task.as_future().state.native_loop(task.py())
             && native.get().running_thread() == Some(runtime::thread_ident())
         {
-            let head = mirror::next_in_list(task.as_ptr());
+            let head = fields::next_in_list(task.as_ptr());
             native.get().task_list.store(head, Ordering::Relaxed);
         }
     }
@@ -109,6 +109,6 @@ mod list {
     /// Takes a task off the list, if it is on it.
     #[inline]
     pub fn remove(_py: Python<'_>, task: *mut ffi::PyObject, _state: &TaskState) {
-        mirror::unlink(task);
+        fields::unlink(task);
     }
 }

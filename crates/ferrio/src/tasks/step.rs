@@ -7,8 +7,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::{PyTypeInfo, intern};
 
+#[cfg(Py_3_14)]
+use super::awaiting;
 use super::task::Task;
-use super::{current, methods, registry, wrapper};
+use super::{current, fields, methods, registry, wrapper};
 use crate::errors;
 #[cfg(Py_3_14)]
 use crate::futures::awaited_by;
@@ -30,7 +32,7 @@ pub enum Resume<'py> {
 /// Runs a queued step in the task's context.
 #[inline]
 pub fn run(task: &Bound<'_, Task>, resume: Resume<'_>) -> PyResult<()> {
-    let context = task.state().context.get(task.py()).ok_or_else(errors::uninitialized)?;
+    let context = fields::context(task).get(task.py()).ok_or_else(errors::uninitialized)?;
     context::run_in(&context, || execute(task, resume))?
 }
 
@@ -103,7 +105,7 @@ pub(super) fn resume_coroutine<'py>(
     exception: Option<Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let py = task.py();
-    let Some(coro) = task.state().coro.get(py) else {
+    let Some(coro) = fields::coro(task).get(py) else {
         return Err(PyRuntimeError::new_err("uninitialized Task object"));
     };
     let sent = match exception {
@@ -197,14 +199,10 @@ fn wait_for_foreign<'py>(task: &Bound<'py, Task>, yielded: &Bound<'py, PyAny>) -
         return throw_soon(task, &plain_yield(task, yielded)?);
     }
     #[cfg(Py_3_14)]
-    if wrapper::is_stock(yielded)? {
-        awaited_by::add(yielded, task.as_any())?;
-    } else {
-        names::ADD_TO_AWAITED_BY.get(py)?.call1((yielded, task))?;
-    }
+    awaiting::add(yielded, task.as_any())?;
     yielded.setattr(name, false)?;
     let wakeup = wrapper::wakeup_callable(task.as_any())?;
-    let context = task.state().context.get_or_none(py);
+    let context = fields::context(task).get_or_none(py);
     let add = intern!(py, "add_done_callback");
     ferrio_capi::call::call_method_in_context(
         yielded,
@@ -283,6 +281,6 @@ fn schedule_through_python<'py>(
     let py = task.py();
     let event_loop = task.as_future().state.event_loop.get(py).ok_or_else(errors::uninitialized)?;
     let callback = wrapper::step_callable(task, exception)?;
-    let context = task.state().context.get_or_none(py);
+    let context = fields::context(task).get_or_none(py);
     loop_state::call_soon(&event_loop, &callback, &[], &context)
 }

@@ -18,7 +18,7 @@ use pyo3::types::{DerefToPyAny, PyBool, PyBoolMethods, PyString, PyTuple};
 use pyo3::{PyTypeInfo, ffi};
 
 use super::name::{self, Name};
-use super::{mirror, registry, step};
+use super::{fields, registry, step};
 #[cfg(Py_3_14)]
 use crate::futures::awaited_by;
 use crate::futures::{AsFuture, FutureClass, FutureState};
@@ -34,8 +34,6 @@ pub struct Task;
 /// The native part of a Task. All-zero is a task whose `__init__` did not run.
 pub struct TaskState {
     future: FutureState,
-    pub coro: Slot,
-    pub context: Slot,
     /// `_fut_waiter`: what the coroutine awaits.
     pub waiter: Slot,
     pub name: Name,
@@ -50,13 +48,11 @@ unsafe impl State for TaskState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
         self.future.traverse(visit)?;
         self.name.traverse(visit)?;
-        [&self.coro, &self.context, &self.waiter].into_iter().try_for_each(|slot| visit.slot(slot))
+        visit.slot(&self.waiter)
     }
 
     fn clear(&self, py: Python<'_>) {
         self.future.clear(py);
-        drop(self.coro.take(py));
-        drop(self.context.take(py));
         drop(self.waiter.take(py));
         self.name.clear(py);
     }
@@ -82,7 +78,7 @@ impl NativeClass for Task {
     fn traverse_base(object: *mut ffi::PyObject, visit: &Visit) -> Result<(), c_int> {
         #[cfg(Py_3_14)]
         awaited_by::traverse(object, visit)?;
-        mirror::fields(object).into_iter().flatten().try_for_each(|field| visit.slot(field))
+        fields::all(object).into_iter().try_for_each(|field| visit.slot(field))
     }
 
     fn clear_base(object: *mut ffi::PyObject, py: Python<'_>) {
@@ -90,7 +86,7 @@ impl NativeClass for Task {
         registry::remove(py, object, unsafe { TASK.state_at(object) });
         #[cfg(Py_3_14)]
         awaited_by::clear(object, py);
-        for field in mirror::fields(object).into_iter().flatten() {
+        for field in fields::all(object) {
             drop(field.take(py));
         }
     }
@@ -191,15 +187,14 @@ pub fn adopt<'py>(task: &Bound<'py, Task>, parts: Parts<'py>) -> PyResult<()> {
         Some(context) if !context.is_none() => context,
         _ => context::copy_current(py)?,
     };
-    mirror::fill(task, &parts.coro, &context);
     #[cfg(Py_3_14)]
     awaited_by::mark_task(task.as_ptr());
-    state.context.set(context);
+    fields::context(task).set(context);
     drop(state.waiter.take(py));
     state.future.must_cancel.set(false);
     state.future.silent_destroy.set(false);
     state.cancel_requests.set(0);
-    state.coro.set(parts.coro);
+    fields::coro(task).set(parts.coro);
     match parts.name {
         Some(name) if !name.is_none() => name::set(task, &name),
         _ => {

@@ -8,11 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit, intern};
 
+#[cfg(Py_3_14)]
+use super::awaiting;
 use super::gathering;
 use super::step::{self, Resume};
 use super::task::{self, Task};
-#[cfg(Py_3_14)]
-use crate::futures::awaited_by;
 use crate::futures::{AsFuture, future, methods};
 use crate::names;
 
@@ -81,19 +81,10 @@ pub fn wakeup_callable<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyA
     WAKEUP.bind(task)
 }
 
-/// Notes that `task` awaits `future`, which is none of ours, no more.
-#[cfg(Py_3_14)]
-fn discard_awaiting(future: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> PyResult<()> {
-    if is_stock(future)? {
-        return awaited_by::discard(future, task);
-    }
-    names::DISCARD_FROM_AWAITED_BY.get(task.py())?.call1((future, task)).map(drop)
-}
-
 fn wake<'py>(task: &Bound<'py, PyAny>, done: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = task.py();
     #[cfg(Py_3_14)]
-    discard_awaiting(done, task)?;
+    awaiting::discard(done, task)?;
     let task = task.cast::<Task>()?;
     let resume = if let Some(native) = exact_future(done) {
         native.outcome()?.map_or(Resume::Next, Resume::Throw)

@@ -87,8 +87,6 @@ struct Round<'a, 'py> {
     state: &'a DatagramState,
     event_loop: Bound<'py, EventLoop>,
     protocol: Bound<'py, PyAny>,
-    /// How many items were queued when it began.
-    queued: usize,
     /// When it must end. None when it takes one datagram.
     deadline: Option<f64>,
 }
@@ -98,18 +96,17 @@ impl<'a, 'py> Round<'a, 'py> {
         let py = this.py();
         let state = this.state();
         let native = event_loop.get();
-        let queued = native.ready.borrow_mut(py).len();
         let single = state.singles.get() > 0;
         state.singles.set(state.singles.get().saturating_sub(1));
         // In debug mode every datagram is a callback of its own, whose duration is watched; a clock of
         // the program's own cannot be compared with ours.
         let alone = single || get(&native.debug) || get(&native.time_overridden);
         let deadline = if alone { None } else { Some(deadline(py, native)) };
-        Self { this, state, event_loop, protocol: state.protocol.get_or_none(py), queued, deadline }
+        Self { this, state, event_loop, protocol: state.protocol.get_or_none(py), deadline }
     }
 
     /// Whether the next datagram may follow at once: it would come next on stock too, since the protocol
-    /// and the reader are what they were and nothing has been queued; and it is not yet time for others.
+    /// and the reader are what they were and nothing is queued; and it is not yet time for others.
     fn goes_on(&self, fd: BorrowedFd<'_>, taken: u32) -> bool {
         let Some(deadline) = self.deadline else { return false };
         let py = self.this.py();
@@ -118,7 +115,7 @@ impl<'a, 'py> Round<'a, 'py> {
         let reads = state.conn_lost.get() == 0 && !state.closing.get() && !state.paused.get();
         reads
             && state.protocol.is(&self.protocol)
-            && native.ready.borrow_mut(py).len() == self.queued
+            && native.ready.borrow_mut(py).is_empty()
             && native.interests.borrow_mut(py).reader(fd.as_raw_fd()).is_some()
             && !get(&native.stopping)
             && (!taken.is_power_of_two() || turn::monotonic() < deadline)

@@ -1,18 +1,17 @@
-//! The fields of stock's own part of a Task that its C methods return without looking: the coroutine
-//! and the context. They are filled in ours too, so that `asyncio.Task.get_coro(task)`, called
-//! unbound, gives what `task.get_coro()` gives instead of reading a null pointer. From 3.14 on also
-//! what debuggers of other processes read: the name, and the link in `_asyncio`'s list of live tasks.
+//! What lies in stock's own part of a Task, ours as well: the coroutine and the context. `_asyncio`'s
+//! methods return them without looking (`asyncio.Task.get_coro(task)`, called unbound), and greenback
+//! puts another coroutine there. From 3.14 on also what debuggers of other processes read: the name, and
+//! the link in `_asyncio`'s list of live tasks.
 //!
 //! Where they lie is found by looking for known objects in stock Tasks, once, because the layout is
-//! private. Before 3.14, where they are not found nothing is filled in; from 3.14 on they are needed.
+//! private. Without them the extension cannot be imported.
 
 #[cfg(Py_3_14)]
 use std::ffi::c_void;
-use std::sync::OnceLock;
-#[cfg(Py_3_14)]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ferrio_capi::{Slot, base_fields};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
@@ -24,45 +23,43 @@ use crate::names;
 const FIELDS: usize = if cfg!(Py_3_14) { 3 } else { 2 };
 
 /// Bytes from a Task's start to the fields.
-static OFFSETS: OnceLock<[Option<usize>; FIELDS]> = OnceLock::new();
+static OFFSETS: [AtomicUsize; FIELDS] = [const { AtomicUsize::new(0) }; FIELDS];
 
 /// Bytes from a Task's start to its link in `_asyncio`'s list.
 #[cfg(Py_3_14)]
 static LINK: AtomicUsize = AtomicUsize::new(0);
 
-/// The fields of an instance.
 #[inline]
-pub fn fields<'a>(task: *mut ffi::PyObject) -> [Option<&'a Slot>; FIELDS] {
-    let offsets = OFFSETS.get().copied().unwrap_or_default();
-    // SAFETY: `locate` found the offsets in an instance of Task's base class, each holding an owned
+fn field<'a>(task: *mut ffi::PyObject, index: usize) -> &'a Slot {
+    // SAFETY: `locate` found the offset in an instance of Task's base class, which has an owned
     // reference there, as stock's methods keep it.
-    offsets.map(|offset| offset.map(|offset| unsafe { base_fields::at(task, offset) }))
+    unsafe { base_fields::at(task, OFFSETS[index].load(Ordering::Relaxed)) }
 }
 
-/// Fills in the coroutine and the context.
+/// The coroutine. None before `__init__`, and the object None, as stock says then, once an eager task
+/// has ended.
 #[inline]
-pub fn fill<'py>(task: &Bound<'py, Task>, coro: &Bound<'py, PyAny>, context: &Bound<'py, PyAny>) {
-    for (field, value) in fields(task.as_ptr()).into_iter().zip([coro, context]) {
-        if let Some(field) = field {
-            field.set(value.clone());
-        }
-    }
+pub fn coro<'a>(task: &'a Bound<'_, Task>) -> &'a Slot {
+    field(task.as_ptr(), 0)
 }
 
-/// Empties the coroutine's field, as stock does when an eager task has ended.
-#[cfg(Py_3_12)]
-pub fn forget_coro(task: &Bound<'_, Task>) {
-    if let [Some(coro), ..] = fields(task.as_ptr()) {
-        coro.set(names::none(task.py()));
-    }
+/// The context. None before `__init__`.
+#[inline]
+pub fn context<'a>(task: &'a Bound<'_, Task>) -> &'a Slot {
+    field(task.as_ptr(), 1)
 }
 
-/// The field of the name.
+/// The name.
 #[cfg(Py_3_14)]
 #[inline]
-pub fn name<'a>(task: *mut ffi::PyObject) -> &'a Slot {
-    let [.., name] = fields(task);
-    name.expect("locate fails without it, and then there are no tasks")
+pub fn name<'a>(task: &'a Bound<'_, Task>) -> &'a Slot {
+    field(task.as_ptr(), 2)
+}
+
+/// All of them, of an instance that may be about to be freed.
+#[inline]
+pub fn all<'a>(task: *mut ffi::PyObject) -> [&'a Slot; FIELDS] {
+    std::array::from_fn(|index| field(task, index))
 }
 
 /// Takes a task off `_asyncio`'s list, if it is on it. It may be about to be freed.
@@ -113,21 +110,23 @@ pub fn locate(py: Python<'_>) -> PyResult<()> {
         PyResult::Ok(task)
     };
     let task = make()?;
-    let mut offsets = [None; FIELDS];
-    for (offset, wanted) in offsets.iter_mut().zip([&coro, &context, &name]) {
+    for (offset, wanted) in OFFSETS.iter().zip([&coro, &context, &name]) {
         // SAFETY: the base part of an instance is `__basicsize__` bytes of pointers and integers.
-        *offset = unsafe { base_fields::find(&task, wanted) };
+        let found = unsafe { base_fields::find(&task, wanted) };
+        offset.store(found.ok_or_else(strange_layout)?, Ordering::Relaxed);
     }
     #[cfg(Py_3_14)]
-    locate_shared(&offsets, &task, &make()?, &event_loop)?;
-    let _ = OFFSETS.set(offsets);
+    locate_shared(&task, &make()?, &event_loop)?;
     coro.call_method0("close").map(drop)
+}
+
+fn strange_layout() -> PyErr {
+    PyRuntimeError::new_err("_asyncio.Task is not laid out as expected")
 }
 
 /// Looks for what `_asyncio` and debuggers use as well, in two stock Tasks made one after the other.
 #[cfg(Py_3_14)]
 fn locate_shared(
-    fields: &[Option<usize>; FIELDS],
     task: &Bound<'_, PyAny>,
     next_task: &Bound<'_, PyAny>,
     event_loop: &Bound<'_, PyAny>,
@@ -135,10 +134,7 @@ fn locate_shared(
     let py = task.py();
     // SAFETY: as in `locate`.
     let link = unsafe { base_fields::find_link(task, next_task) };
-    let (Some(link), true) = (link, fields.iter().all(Option::is_some)) else {
-        let text = "_asyncio.Task is not laid out as expected";
-        return Err(pyo3::exceptions::PyRuntimeError::new_err(text));
-    };
+    let link = link.ok_or_else(strange_layout)?;
     LINK.store(link, Ordering::Relaxed);
     let arguments = PyDict::new(py);
     arguments.set_item("loop", event_loop)?;
