@@ -8,6 +8,7 @@ From 3.14 on native tasks stand in `_asyncio`'s own list and nothing is replaced
 import asyncio.tasks
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from weakref import WeakSet
 
@@ -25,16 +26,18 @@ class LiveTasks(WeakSet[Any]):
         vars(self).update(vars(stock))
         self.loops: WeakSet[_ferrio.EventLoop] = WeakSet()
 
+    def native(self) -> list[list[Any]]:
+        """The native tasks of each loop."""
+        return [loop._live_tasks() for loop in list(self.loops)]
+
     def __iter__(self) -> Iterator[Any]:
-        yield from super().__iter__()
-        for loop in list(self.loops):
-            yield from loop._live_tasks()
+        return chain(super().__iter__(), *self.native())
 
     def __contains__(self, item: object) -> bool:
         return super().__contains__(item) or any(item is task for task in self)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return super().__len__() + sum(map(len, self.native()))
 
 
 def add_loop(loop: _ferrio.EventLoop) -> None:
