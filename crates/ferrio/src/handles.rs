@@ -375,13 +375,21 @@ where
     SCHEDULED.locate(timer)?;
     WHEN.locate(timer)?;
     let cancel_doc = c"Cancel the callback: it will not be called.";
+    let cancelled_doc = c"Return True if the callback was cancelled.";
     let members = Members::default()
         .noargs::<Handle, _>(c"cancel", cancel_handle, cancel_doc)
+        .noargs::<Handle, _>(c"cancelled", |this| this.show_cancelled(this.py()), cancelled_doc)
         .get_set::<Handle, _, _>(c"_context", get_own_context, set_own_context)
         .doc(c"Object returned by callback registration methods.");
     HANDLE.create(py, c"ferrio.Handle", handle, members.into_slots())?;
     let members = Members::default()
         .noargs::<TimerHandle, _>(c"cancel", cancel_timer, cancel_doc)
+        .noargs::<TimerHandle, _>(
+            c"cancelled",
+            |this| this.show_cancelled(this.py()),
+            cancelled_doc,
+        )
+        .noargs::<TimerHandle, _>(c"when", get_when, c"Return a scheduled callback time.")
         .get_set::<TimerHandle, _, _>(c"_when", get_when, set_when)
         .get_set::<TimerHandle, _, _>(c"_args", get_args, set_args)
         .get_set::<TimerHandle, _, _>(c"_context", get_context, set_context)

@@ -64,6 +64,12 @@ pub trait AnyHandle<'py> {
         slot_of(&CANCELLED, self.address()).as_ptr() == unsafe { ffi::Py_True() }
     }
 
+    /// What `cancelled()` returns: `_cancelled`.
+    fn show_cancelled(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let cancelled = slot_of(&CANCELLED, self.address()).get(py);
+        cancelled.ok_or_else(|| PyAttributeError::new_err("_cancelled"))
+    }
+
     /// Shows the handle to the collector when somebody beside the caller holds it.
     fn track_if_shared(&self);
 
