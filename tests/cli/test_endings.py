@@ -560,3 +560,52 @@ FINAL = {
 @pytest.mark.parametrize("what", FINAL)
 def test_what_finalizers_do_at_the_end_is_as_in_python(workshop, what):
     assert_ends_alike(workshop, FINAL[what])
+
+
+LEFT_OPEN = """
+    import asyncio
+
+    async def inner():
+        await asyncio.get_running_loop().create_future()
+
+    async def wait_for():
+        await asyncio.wait_for(inner(), 9)
+
+    async def queue():
+        await asyncio.Queue().get()
+
+    async def lock():
+        lock = asyncio.Lock()
+        async with lock:
+            await lock.acquire()
+
+    async def condition():
+        condition = asyncio.Condition()
+        async with condition:
+            await condition.wait_for(lambda: False)
+
+    async def barrier():
+        await asyncio.Barrier(2).wait()
+
+    async def timeout():
+        async with asyncio.timeout(50):
+            await inner()
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task({waits}())
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+"""
+
+
+@pytest.mark.parametrize("waits", ["wait_for", "queue", "lock", "condition", "barrier", "timeout"])
+def test_a_program_that_ends_with_a_pending_task_on_an_open_loop(workshop, waits):
+    workshop.write("program.py", textwrap.dedent(LEFT_OPEN).format(waits=waits))
+    outcomes = [workshop.run(on, "program.py") for on in ("stock", "ferrio")]
+    assert [outcome.status for outcome in outcomes] == [0, 0]
+    # The tracebacks of what cannot be closed have frames of asyncio's on stock.
+    told = [
+        [line for line in outcome.err.splitlines() if not line.startswith(" ")]
+        for outcome in outcomes
+    ]
+    assert told[0] == told[1]

@@ -103,3 +103,68 @@ def test_the_queue_has_the_face_of_a_deque(loop):
         queue.remove(first)
     with pytest.raises(IndexError):
         queue[0]
+
+
+CHANGES = {
+    "insert": lambda queue, new: queue.insert(1, new("new")),
+    "insert at the end": lambda queue, new: queue.insert(100, new("new")),
+    "appendleft": lambda queue, new: queue.appendleft(new("new")),
+    "extendleft": lambda queue, new: queue.extendleft([new("one"), new("two")]),
+    "pop": lambda queue, new: queue.pop().cancel(),
+    "rotate": lambda queue, new: queue.rotate(),
+    "rotate back": lambda queue, new: queue.rotate(-2),
+    "reverse": lambda queue, new: queue.reverse(),
+    "set": lambda queue, new: queue.__setitem__(-1, new("new")),
+    "delete": lambda queue, new: queue.__delitem__(1),
+    "nothing": lambda queue, new: (queue.copy().clear(), queue.index(queue[1]), queue.maxlen),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_queued_can_be_rearranged(loop, change):
+    order = []
+
+    async def step(name):
+        order.append(name)
+        await asyncio.sleep(0)
+        order.append(f"{name} again")
+
+    def new(name):
+        return asyncio.Handle(order.append, (name,), loop, None)
+
+    async def main():
+        tasks = [loop.create_task(step("task"))]
+        loop.call_soon(order.append, "first")
+        loop.call_soon(order.append, "second")
+        CHANGES[change](loop._ready, new)
+        order.append(len(loop._ready))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        return order
+
+    expected = {
+        "insert": [4, "task", "new", "first", "second", "task again"],
+        "insert at the end": [4, "task", "first", "second", "new", "task again"],
+        "appendleft": [4, "new", "task", "first", "second", "task again"],
+        "extendleft": [5, "two", "one", "task", "first", "second", "task again"],
+        "pop": [2, "task", "first", "task again"],
+        "rotate": [3, "second", "task", "first", "task again"],
+        "rotate back": [3, "second", "task", "first", "task again"],
+        "reverse": [3, "second", "first", "task", "task again"],
+        "set": [3, "task", "first", "new", "task again"],
+        "delete": [2, "task", "second", "task again"],
+        "nothing": [3, "task", "first", "second", "task again"],
+    }
+    assert loop.run_until_complete(main()) == expected[change]
+
+
+def test_a_wrong_change_is_refused_as_by_a_deque(loop):
+    for wrong in (lambda: loop._ready.pop(), lambda: loop._ready.__delitem__(0)):
+        with pytest.raises(IndexError):
+            wrong()
+    with pytest.raises(ValueError, match=r"not in deque"):
+        loop._ready.remove(None)
+    with pytest.raises(AttributeError):
+        loop._ready.no_such_thing  # noqa: B018

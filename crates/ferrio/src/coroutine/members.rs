@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError};
 use pyo3::prelude::*;
 
 use super::{Coroutine, Phase, end, next, throw};
+use crate::errors;
 use crate::names;
 use crate::tasks::face::{self, Face, Stage};
 
@@ -42,17 +43,23 @@ impl Face for Coroutine {
 
     /// CPython: gen_close
     fn close(this: &Bound<'_, Self>) -> PyResult<()> {
+        let py = this.py();
         match this.state().phase.get() {
             Phase::Created => end(this),
             Phase::Done => {}
-            Phase::Waiting | Phase::Running => match throw(this, PyGeneratorExit::new_err(())) {
-                Ok(Next::Yield(_)) => {
-                    return Err(PyRuntimeError::new_err("coroutine ignored GeneratorExit"));
+            Phase::Waiting | Phase::Running => {
+                // Made here and not when it is looked at, for which see `errors::settled`.
+                let exit = py.get_type::<PyGeneratorExit>().call0()?;
+                let thrown = throw(this, PyErr::from_value(exit));
+                match thrown.map_err(|error| errors::settled(py, error)) {
+                    Ok(Next::Yield(_)) => {
+                        return Err(PyRuntimeError::new_err("coroutine ignored GeneratorExit"));
+                    }
+                    Ok(Next::Return(_)) => {}
+                    Err(error) if error.is_instance_of::<PyGeneratorExit>(py) => {}
+                    Err(error) => return Err(error),
                 }
-                Ok(Next::Return(_)) => {}
-                Err(error) if error.is_instance_of::<PyGeneratorExit>(this.py()) => {}
-                Err(error) => return Err(error),
-            },
+            }
         }
         Ok(())
     }

@@ -5,14 +5,16 @@
 //! one each time it is looked at; taking it out is the only way to keep one.
 
 use ferrio_capi::Ref;
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::call::PyCallArgs;
+use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyIterator, PyList};
+use pyo3::types::{PyIterator, PyList, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::debug;
 use crate::handles::{self, Timed};
 use crate::loop_state::{EventLoop, Item};
+use crate::names;
 
 /// The ready queue of a loop.
 #[pyclass(module = "ferrio._ferrio", frozen, sequence)]
@@ -28,6 +30,28 @@ impl ReadyQueue {
 
     fn handles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         debug::ready_handles(self.event_loop.bind(py))
+    }
+
+    /// A deque of all handles.
+    fn deque<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        names::DEQUE.get(py)?.call1((self.handles(py)?,))
+    }
+
+    /// Calls a method of a deque of all handles, and queues what is in it then.
+    fn change<'py, A>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        arguments: A,
+    ) -> PyResult<Bound<'py, PyAny>>
+    where
+        A: PyCallArgs<'py>,
+    {
+        let deque = self.deque(py)?;
+        let result = deque.call_method1(method, arguments)?;
+        self.clear(py);
+        self.extend(py, &deque)?;
+        Ok(result)
     }
 }
 
@@ -65,13 +89,65 @@ impl ReadyQueue {
 
     /// Take out the first handle equal to this one. Raises ValueError when there is none.
     fn remove(&self, py: Python<'_>, handle: &Bound<'_, PyAny>) -> PyResult<()> {
-        let shown = self.handles(py)?;
-        let position = shown.as_sequence().index(handle);
-        let position =
-            position.map_err(|_| PyValueError::new_err("deque.remove(x): x not in deque"))?;
-        shown.del_item(position)?;
-        self.clear(py);
-        self.extend(py, &shown)
+        self.change(py, "remove", (handle,)).map(drop)
+    }
+
+    /// Queue a handle before all others.
+    fn appendleft(&self, py: Python<'_>, handle: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.change(py, "appendleft", (handle,)).map(drop)
+    }
+
+    /// Queue handles before all others, each before the last.
+    fn extendleft(&self, py: Python<'_>, handles: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.change(py, "extendleft", (handles,)).map(drop)
+    }
+
+    /// Queue a handle before the one at an index.
+    fn insert(
+        &self,
+        py: Python<'_>,
+        index: &Bound<'_, PyAny>,
+        handle: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.change(py, "insert", (index, handle)).map(drop)
+    }
+
+    /// Take out the handle that was queued last. Raises IndexError when the queue is empty.
+    fn pop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.change(py, "pop", ())
+    }
+
+    /// Move the last `n` handles to the front.
+    #[pyo3(signature = (n = 1, /))]
+    fn rotate(&self, py: Python<'_>, n: isize) -> PyResult<()> {
+        self.change(py, "rotate", (n,)).map(drop)
+    }
+
+    /// Turn the order around.
+    fn reverse(&self, py: Python<'_>) -> PyResult<()> {
+        self.change(py, "reverse", ()).map(drop)
+    }
+
+    fn __setitem__(
+        &self,
+        py: Python<'_>,
+        index: &Bound<'_, PyAny>,
+        handle: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.change(py, "__setitem__", (index, handle)).map(drop)
+    }
+
+    fn __delitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.change(py, "__delitem__", (index,)).map(drop)
+    }
+
+    /// What else a deque has (`copy`, `count`, `index`, `maxlen`), of a deque of all handles.
+    fn __getattr__<'py>(
+        &self,
+        py: Python<'py>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.deque(py)?.getattr(name)
     }
 
     /// Drop every handle.

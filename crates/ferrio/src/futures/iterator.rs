@@ -105,13 +105,28 @@ fn close<'py>(this: &Bound<'py, FutureIter>) -> Object<'py> {
 }
 
 fn throw<'py>(this: &Bound<'py, FutureIter>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let exception = thrown(&arguments)?;
+    let text = "exceptions must be classes deriving BaseException or instances of such a class";
+    let exception = thrown_or(&arguments, |_| PyTypeError::new_err(text))?;
     drop(this.state().future.take(this.py()));
     Err(PyErr::from_value(exception))
 }
 
-/// The exception that `throw(type_or_value, value=None, traceback=None)` means, as for generators.
+/// The exception that `throw(type_or_value, value=None, traceback=None)` of a generator or coroutine
+/// means.
 pub fn thrown<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, Any>> {
+    thrown_or(arguments, |kind| {
+        let class = kind.get_type();
+        let name = class.name().map_or_else(|_| "object".into(), |name| name.to_string());
+        let text = "exceptions must be classes or instances deriving from BaseException";
+        PyTypeError::new_err(format!("{text}, not {name}"))
+    })
+}
+
+/// The same, with the error of what is no exception.
+fn thrown_or<'py>(
+    arguments: &Arguments<'_, 'py>,
+    refusal: impl FnOnce(&Bound<'py, Any>) -> PyErr,
+) -> PyResult<Bound<'py, Any>> {
     let py = arguments.py();
     let kind = first_thrown(arguments)?;
     let (value, traceback) = (arguments.value(1), arguments.value(2));
@@ -140,8 +155,7 @@ pub fn thrown<'py>(arguments: &Arguments<'_, 'py>) -> PyResult<Bound<'py, Any>> 
         }
         kind.clone()
     } else {
-        let text = "exceptions must be classes deriving BaseException or instances of such a class";
-        return Err(PyTypeError::new_err(text));
+        return Err(refusal(kind));
     };
     if let Some(traceback) = traceback {
         exception.setattr("__traceback__", traceback)?;

@@ -4,7 +4,7 @@
 use std::ffi::{CStr, c_int};
 
 use ferrio_capi::method::{Arguments, Members, Next, Object};
-use ferrio_capi::{NativeClass, Slot};
+use ferrio_capi::{NativeClass, Slot, runtime};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -72,6 +72,9 @@ fn send<'py, C: Face>(this: &Bound<'py, C>, value: &Bound<'py, PyAny>) -> Object
 
 fn throw<'py, C: Face>(this: &Bound<'py, C>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     let error = PyErr::from_value(iterator::thrown(&arguments)?);
+    if runtime::is_finalizing(this.py()) {
+        return C::throw(this, error).and_then(handed_out);
+    }
     // A loop that is not ours calls this with no frame of PyO3's below: PyO3 would then put off the
     // release of every error that is dropped here, until it is entered some time.
     Python::attach(|_| C::throw(this, error)).and_then(handed_out)
