@@ -1,4 +1,4 @@
-"""Copying and pickling of native locks and queues: what stock has in their `__dict__` goes along.
+"""Copies and pickles of native locks, queues and task groups: what stock has in `__dict__` goes along.
 
 `copy.deepcopy` of a configuration with a lock in it, `dataclasses.asdict` of a record with a queue,
 an argument of a process that is spawned: https://docs.python.org/3/library/copy.html.
@@ -22,6 +22,10 @@ _STATE = {
     _ferrio.Queue: (
         *("_maxsize", "_queue", "_getters", "_putters"),
         *("_unfinished_tasks", "_finished", "_is_shutdown"),
+    ),
+    _ferrio.TaskGroup: (
+        *("_entered", "_exiting", "_aborting", "_parent_task", "_parent_cancel_requested"),
+        *("_tasks", "_errors", "_base_error", "_on_completed_fut"),
     ),
 }
 

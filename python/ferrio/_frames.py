@@ -74,7 +74,7 @@ def _line(code: CodeType, awaited: Any) -> int:
 
 # Eight code units on the code's first line, in its table of lines.
 # Reference: Objects/locations.md (InternalDocs/code_objects.md), form 13
-_ON_FIRST_LINE = bytes((0x80 | 13 << 3 | 7, 0))
+ON_FIRST_LINE = bytes((0x80 | 13 << 3 | 7, 0))
 
 
 def frame_of(coroutine: Any, begun: bool) -> FrameType | None:
@@ -92,7 +92,7 @@ def frame_of(coroutine: Any, begun: bool) -> FrameType | None:
         co_kwonlyargcount=0,
         co_flags=flags | inspect.CO_GENERATOR,
         co_firstlineno=_line(code, coroutine.cr_await) if begun else code.co_firstlineno,
-        co_linetable=_ON_FIRST_LINE * (len(code.co_code) // 16 + 1),
+        co_linetable=ON_FIRST_LINE * (len(code.co_code) // 16 + 1),
     )
     cells = tuple(CellType() for _ in code.co_freevars)
     frame: FrameType | None = FunctionType(here, {}, closure=cells)().gi_frame

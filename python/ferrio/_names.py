@@ -5,7 +5,8 @@ native one as well. What a program imported before keeps working beside it.
 """
 
 import sys
-from types import ModuleType
+from asyncio import format_helpers
+from types import MethodType, ModuleType
 from typing import Any
 
 from ferrio import _ferrio
@@ -49,10 +50,21 @@ FUNCTIONS: tuple[Any, ...] = (
 _replaced: list[tuple[ModuleType, str, Any, Any]] = []
 
 
+_stock_function_source: Any = format_helpers._get_function_source
+
+
+def _get_function_source(func: Any) -> Any:
+    """None for a bound method of ours, as for any other: its `__wrapped__` is a function of stock's."""
+    if isinstance(func, MethodType) and isinstance(func.__func__, type(_ferrio.sleep)):
+        return None
+    return _stock_function_source(func)
+
+
 def replace_names() -> None:
     """Replace every name of asyncio's that has a native form."""
     natives: dict[int, Any] = {id(native._ferrio_replaces): native for native in CLASSES}
     natives |= {id(native.__wrapped__): native for native in FUNCTIONS}
+    natives[id(_stock_function_source)] = _get_function_source
     for module in _asyncio_modules():
         for name, value in list(vars(module).items()):
             if id(value) in natives:

@@ -37,6 +37,7 @@ MAKERS = {
     "Queue": (5,),
     "LifoQueue": (),
     "PriorityQueue": (),
+    "TaskGroup": (),
 }
 
 

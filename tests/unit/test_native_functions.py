@@ -102,3 +102,18 @@ def test_uninstall_leaves_what_the_program_put_in_place_meanwhile():
         assert asyncio.tasks.sleep is stock
     finally:
         asyncio.sleep = stock
+
+
+def test_a_handle_shows_no_place_of_a_bound_method_and_one_of_a_function(sleep):
+    async def main():
+        loop = asyncio.get_running_loop()
+        shown = []
+        for callback in (asyncio.Event().set, asyncio.create_task):
+            handle = loop.call_soon(callback)
+            shown.append(repr(handle))
+            handle.cancel()
+        return shown
+
+    bound, function = asyncio.run(main())
+    assert bound == "<Handle Event.set()>"
+    assert function.startswith("<Handle create_task() at ")

@@ -2,9 +2,11 @@
 
 use ferrio_capi::runtime;
 use pyo3::exceptions::{
-    PyAttributeError, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit,
+    PyAttributeError, PyKeyboardInterrupt, PyOSError, PyResourceWarning, PyRuntimeError,
+    PySystemExit,
 };
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::names;
 
@@ -113,4 +115,34 @@ pub fn after_handling(py: Python<'_>, error: PyErr, handled: PyResult<()>) -> Py
     };
     let set = later.value(py).setattr(pyo3::intern!(py, "__context__"), error.value(py));
     set.err().unwrap_or(later)
+}
+
+/// Where stock warns of what nobody closed: the finalizer of a class of asyncio's.
+#[derive(Debug)]
+pub struct Finalizer {
+    /// The module.
+    pub module: &'static str,
+    /// The class.
+    pub class: &'static str,
+    /// Which of its warnings it is, 0 the first and -1 the last.
+    pub warning: i8,
+}
+
+/// A ResourceWarning from stock's place; from where the program is while the interpreter ends.
+pub fn warn_unclosed<'py>(
+    py: Python<'py>,
+    place: &Finalizer,
+    text: &str,
+    source: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    if runtime::is_finalizing(py) {
+        let keywords = PyDict::new(py);
+        if let Some(source) = source {
+            keywords.set_item("source", source)?;
+        }
+        let arguments = (text, py.get_type::<PyResourceWarning>());
+        return names::WARN.get(py)?.call(arguments, Some(&keywords)).map(drop);
+    }
+    let arguments = (place.module, place.class, place.warning, text, source);
+    names::WARN_UNCLOSED.get(py)?.call1(arguments).map(drop)
 }

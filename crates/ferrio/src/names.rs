@@ -205,6 +205,7 @@ imported! {
     GET_FRAME = "sys"."_getframe";
     GET_ORIGIN_TRACKING_DEPTH = "sys"."get_coroutine_origin_tracking_depth";
     WARN = "warnings"."warn";
+    WARN_UNCLOSED = "ferrio._unclosed"."warn";
     LOGGER = "asyncio.log"."logger";
     REPR = "reprlib"."repr";
     ROUND = "builtins"."round";

@@ -6,13 +6,14 @@ use std::ffi::c_int;
 use ferrio_capi::method::InitArguments;
 use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
-use pyo3::exceptions::{PyAssertionError, PyResourceWarning};
+use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi, intern};
 
 use super::protocol::StreamReaderProtocol;
 use super::reader::StreamReader;
+use crate::errors::{Finalizer, warn_unclosed};
 use crate::futures::methods as futures;
 use crate::locks::waiting;
 use crate::loop_state::{as_native, get};
@@ -171,11 +172,14 @@ pub fn finalize(this: &Bound<'_, StreamWriter>) -> PyResult<()> {
         return Ok(());
     }
     let event_loop = state.event_loop.get_or_none(py);
-    let text = if event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
+    let is_closed = event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()?;
+    let text = if is_closed {
         "loop is closed".to_owned()
     } else {
         this.as_any().call_method0(intern!(py, "close"))?;
         format!("unclosed {}", this.as_any().repr()?)
     };
-    names::WARN.get(py)?.call1((text, py.get_type::<PyResourceWarning>())).map(drop)
+    let warning = if is_closed { 0 } else { -1 };
+    let place = Finalizer { module: "asyncio.streams", class: "StreamWriter", warning };
+    warn_unclosed(py, &place, &text, None)
 }

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::ffi::c_int;
 
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
-use pyo3::exceptions::{PyAttributeError, PyResourceWarning, PyRuntimeError};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
@@ -14,7 +14,8 @@ use pyo3::{PyTypeInfo, ffi};
 
 use super::ending;
 use super::protocol::{ProtocolState, SSLProtocol};
-use crate::names::{self, none};
+use crate::errors::{Finalizer, warn_unclosed};
+use crate::names::none;
 
 pub(super) static TRANSPORT: Class<SSLProtocolTransport> = Class::new();
 
@@ -145,11 +146,11 @@ pub fn abort(this: &Bound<'_, SSLProtocolTransport>) -> PyResult<()> {
 
 /// tp_finalize. CPython: _SSLProtocolTransport.__del__
 pub fn finalize(this: &Bound<'_, SSLProtocolTransport>) -> PyResult<()> {
+    const PLACE: Finalizer =
+        Finalizer { module: "asyncio.sslproto", class: "_SSLProtocolTransport", warning: -1 };
     if this.state().closed.replace(true) {
         return Ok(());
     }
-    let py = this.py();
     let text = "unclosed transport <asyncio._SSLProtocolTransport object>";
-    let arguments = (text, py.get_type::<PyResourceWarning>());
-    names::WARN.get(py)?.call1(arguments).map(drop)
+    warn_unclosed(this.py(), &PLACE, text, None)
 }

@@ -3,13 +3,13 @@
 use ferrio_capi::StateOf;
 use ferrio_capi::call::call_method;
 use ferrio_capi::handled;
-use pyo3::exceptions::{PyConnectionError, PyOSError, PyResourceWarning};
+use pyo3::exceptions::{PyConnectionError, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{StreamTransport, flow, info, making, reading, writing};
-use crate::errors;
+use crate::errors::{self, Finalizer, warn_unclosed};
 use crate::loop_state::{Act, call_act_soon, is_debug};
 use crate::names;
 
@@ -192,10 +192,8 @@ pub fn finalize(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
 }
 
 fn warn(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
-    let py = this.py();
-    let keywords = PyDict::new(py);
-    keywords.set_item("source", this)?;
+    const PLACE: Finalizer =
+        Finalizer { module: "asyncio.selector_events", class: "_SelectorTransport", warning: -1 };
     let text = format!("unclosed transport {}", this.repr()?);
-    let arguments = (text, py.get_type::<PyResourceWarning>());
-    names::WARN.get(py)?.call(arguments, Some(&keywords)).map(drop)
+    warn_unclosed(this.py(), &PLACE, &text, Some(this))
 }
