@@ -1,4 +1,4 @@
-"""Copies and pickles of native locks, queues and task groups: what stock has in `__dict__` goes along.
+"""Copies and pickles of native locks, queues, task groups: what stock has in `__dict__` goes along.
 
 `copy.deepcopy` of a configuration with a lock in it, `dataclasses.asdict` of a record with a queue,
 an argument of a process that is spawned: https://docs.python.org/3/library/copy.html.

@@ -54,7 +54,7 @@ _stock_function_source: Any = format_helpers._get_function_source
 
 
 def _get_function_source(func: Any) -> Any:
-    """None for a bound method of ours, as for any other: its `__wrapped__` is a function of stock's."""
+    """None for a bound method of ours, as for any other: `__wrapped__` is a function of stock's."""
     if isinstance(func, MethodType) and isinstance(func.__func__, type(_ferrio.sleep)):
         return None
     return _stock_function_source(func)
