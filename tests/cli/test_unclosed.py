@@ -29,7 +29,7 @@ LEFT_OPEN = """
         theirs.close()
 
         protocol = asyncio.sslproto.SSLProtocol(
-            loop, asyncio.Protocol(), ssl.create_default_context(), None
+            loop, asyncio.Protocol(), ssl.create_default_context(), None, server_hostname="here"
         )
         protocol._get_app_transport()
         del protocol
