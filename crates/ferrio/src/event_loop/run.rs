@@ -221,6 +221,12 @@ pub fn run_item(slf: &Bound<'_, EventLoop>, item: Item) -> PyResult<()> {
     }
 }
 
+/// `callback(*args)`.
+#[inline]
+fn call_with<'py>(callback: &Bound<'py, PyAny>, args: &Bound<'py, PyTuple>) -> PyResult<()> {
+    capi_call::call_tuple(callback, args).map(drop)
+}
+
 /// `callback(future)`.
 #[inline]
 fn call_back<'py>(callback: &Bound<'py, PyAny>, future: &Bound<'py, PyAny>) -> PyResult<()> {
@@ -306,16 +312,14 @@ fn run_native_handle<'py, H: AnyHandle<'py>>(
     }
     let Some(call) = handle.take_call(py) else { return Ok(()) };
     let called = match call.args.cast::<PyTuple>() {
-        Ok(args) => {
-            handle.run_in_context(&call.context, || capi_call::call_tuple(&call.callback, args))
-        }
+        Ok(args) => handle.run_in_context(&call.context, || call_with(&call.callback, args)),
         Err(_) => {
             let args = py.get_type::<PyTuple>().call1((&call.args,))?.cast_into::<PyTuple>()?;
-            handle.run_in_context(&call.context, || capi_call::call_tuple(&call.callback, &args))
+            handle.run_in_context(&call.context, || call_with(&call.callback, &args))
         }
     };
     match called {
-        Ok(_) => Ok(()),
+        Ok(()) => Ok(()),
         Err(error) => {
             handle.put_back(&call);
             report(slf, error, object, Some((&call.callback, &call.args)))

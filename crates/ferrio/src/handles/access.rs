@@ -82,13 +82,13 @@ pub trait AnyHandle<'py> {
         body: impl FnOnce() -> PyResult<R>,
     ) -> PyResult<R> {
         let Some(snapshot) = snapshot::cast(held) else {
-            return context::run_in(held, body).and_then(|result| result);
+            return context::run_fallible_in(held, body);
         };
         let lent = snapshot::lend(snapshot)?;
         if self.is_shared() {
             self.context().set(lent.clone());
         }
-        let outcome = context::run_in(&lent, body).and_then(|result| result);
+        let outcome = context::run_fallible_in(&lent, body);
         if outcome.is_err() {
             self.context().set(lent);
         } else {
