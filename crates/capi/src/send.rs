@@ -104,8 +104,9 @@ pub fn stop_iteration(value: Bound<'_, PyAny>) -> *mut ffi::PyObject {
     }
     let py = value.py();
     let made = match value.cast_exact::<PyBool>() {
-        _ if observers::are_observed(py) => new_stop_iteration(&value),
+        // That is the interpreter's own already.
         Ok(value) => with_bool(value),
+        Err(_) if observers::are_observed(py) => new_stop_iteration(&value),
         Err(_) => stop_iteration::new(value),
     };
     match made {

@@ -61,5 +61,5 @@ fn register_and_step(task: &Bound<'_, Task>) -> PyResult<()> {
 fn step(task: &Bound<'_, Task>) -> PyResult<()> {
     let py = task.py();
     let context = fields::context(task).get(py).unwrap_or_else(|| names::none(py));
-    context::run_in(&context, || step::resume_coroutine(task, None))?
+    context::run_fallible_in(&context, || step::resume_coroutine(task, None))
 }

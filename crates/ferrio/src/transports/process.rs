@@ -144,7 +144,7 @@ impl ChildWatch {
     /// A new thread has an empty context.
     fn call_back(&self, py: Python<'_>, code: i32) -> PyResult<()> {
         let empty = py.import("contextvars")?.call_method0("Context")?;
-        context::run_in(&empty, || self.call_loop(py, code))?
+        context::run_fallible_in(&empty, || self.call_loop(py, code))
     }
 }
 
