@@ -85,13 +85,41 @@ def test_the_value_is_released_with_its_last_owner(run, awaiting):
     assert run(main()) == (0, None)
 
 
-def test_a_cycle_through_a_kept_one_is_collected(awaiting):
+def of_a_coroutine(awaiting, loop, thing):
+    return awaiting(thing).__await__()
+
+
+def of_a_future(awaiting, loop, thing):
+    future = loop.create_future()
+    future.set_result(thing)
+    return future.__await__()
+
+
+@pytest.mark.parametrize("iterator", [of_a_coroutine, of_a_future])
+def test_a_cycle_through_a_kept_one_is_collected(loop, awaiting, iterator):
     thing = Thing()
     reference = weakref.ref(thing)
     with pytest.raises(StopIteration) as caught:
-        next(awaiting(thing))
+        next(iterator(awaiting, loop, thing))
     thing.kept = caught.value
     del thing, caught
+    gc.collect()
+    assert reference() is None
+
+
+@pytest.mark.parametrize("iterator", [of_a_coroutine, of_a_future])
+def test_one_in_a_frame_of_its_own_traceback_is_collected(loop, awaiting, iterator):
+    def keep(thing):
+        try:
+            next(iterator(awaiting, loop, thing))
+        except StopIteration as stop:
+            kept = stop
+        return kept is not None
+
+    thing = Thing()
+    reference = weakref.ref(thing)
+    assert keep(thing)
+    del thing
     gc.collect()
     assert reference() is None
 

@@ -33,6 +33,12 @@ use crate::{GilCell, Slot, dict};
 /// subclass of it.
 pub const REPLACES: &CStr = c"_ferrio_replaces";
 
+unsafe extern "C" {
+    /// Makes an object of memory that has a type: one reference, and what tracemalloc notes. Exported by
+    /// every CPython for those who keep memory as we do (Include/cpython/object.h).
+    fn _Py_NewReference(object: *mut ffi::PyObject);
+}
+
 /// What is fixed about a class: where its state lies and its freed instances.
 #[derive(Debug)]
 pub struct Class<C> {
@@ -41,7 +47,8 @@ pub struct Class<C> {
     state_offset: AtomicUsize,
     /// Bytes of an exact instance.
     size: AtomicUsize,
-    /// Invariant: memory of exact instances, untracked, never finalized, owning nothing.
+    /// Invariant: memory of exact instances, untracked, never finalized, owning nothing but the reference
+    /// to their type.
     free: GilCell<Vec<FreeMemory>>,
     marker: PhantomData<fn() -> C>,
 }
@@ -142,11 +149,11 @@ impl<C: NativeClass> Class<C> {
     unsafe fn revive(&self, object: *mut ffi::PyObject) -> *mut ffi::PyObject {
         let offset = self.state_offset.load(Ordering::Relaxed);
         // SAFETY: exact instances hold a State at the offset, whose empty value is zero; their dict and
-        // list of weak references were emptied by tp_dealloc. PyObject_Init restores the header (and the
-        // type's reference); the GC head was left untracked.
+        // list of weak references were emptied by tp_dealloc. The type and the reference to it are still
+        // there, and the count becomes 1; the GC head was left untracked.
         unsafe {
             object.cast::<u8>().add(offset).cast::<C::State>().write_bytes(0, 1);
-            ffi::PyObject_Init(object, self.type_ptr());
+            _Py_NewReference(object);
             if C::TRACKED {
                 ffi::PyObject_GC_Track(object.cast());
             }
@@ -368,21 +375,20 @@ unsafe fn free<C: NativeClass>(object: *mut ffi::PyObject) {
         let py = Python::assume_attached();
         C::clear_base(object, py);
         let state = std::ptr::from_ref(class.state_at(object)).cast_mut();
+        let finalized = C::KEPT == 0 || C::is_finalized(object, class.state_at(object));
         std::ptr::drop_in_place(state);
-        if !(exact && keep(class, py, object)) {
-            ((*kind).tp_free.unwrap_or(ffi::PyObject_GC_Del))(object.cast());
+        if exact && !finalized && keep(class, py, object) {
+            return;
         }
+        ((*kind).tp_free.unwrap_or(ffi::PyObject_GC_Del))(object.cast());
         ffi::Py_DECREF(kind.cast());
     }
 }
 
 /// Puts dead memory on the free list when there is room. A finalized object is not kept: its mark
 /// in the GC head would silence the next life's finalizer.
+#[inline]
 fn keep<C: NativeClass>(class: &Class<C>, py: Python<'_>, object: *mut ffi::PyObject) -> bool {
-    // SAFETY: the memory is still an untracked GC object.
-    if C::KEPT == 0 || unsafe { ffi::PyObject_GC_IsFinalized(object) } != 0 {
-        return false;
-    }
     let mut free = class.free.borrow_mut(py);
     if free.len() >= C::KEPT {
         return false;

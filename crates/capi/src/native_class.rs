@@ -69,6 +69,20 @@ pub trait NativeClass: PyTypeInfo + DerefToPyAny + 'static {
         false
     }
 
+    /// Whether the finalizer was called. Who knows it without the collector's mark spares a call.
+    ///
+    /// # Safety
+    /// `object` is an instance whose memory is still there.
+    #[inline]
+    unsafe fn is_finalized(object: *mut ffi::PyObject, _state: &Self::State) -> bool {
+        // SAFETY: the caller's promise; a native class takes part in collection. Nothing marks an object
+        // without a finalizer.
+        unsafe {
+            (*ffi::Py_TYPE(object)).tp_finalize.is_some()
+                && ffi::PyObject_GC_IsFinalized(object) != 0
+        }
+    }
+
     /// Whether the finalizer has anything to say for this instance; spares the call when not.
     fn needs_finalizer(_state: &Self::State) -> bool {
         false

@@ -82,9 +82,10 @@ pub struct CoroutineState {
     pub number: Cell<i64>,
     awaited: Slot,
     phase: Cell<Phase>,
+    is_finalized: Cell<bool>,
 }
 
-// SAFETY: `None`, empty slots, zero and `Phase::Created` are all-zero.
+// SAFETY: `None`, empty slots, zero, `Phase::Created` and false are all-zero.
 unsafe impl State for CoroutineState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
         self.slots().into_iter().try_for_each(|slot| visit.slot(slot))
@@ -126,6 +127,11 @@ impl NativeClass for Coroutine {
 
     fn needs_finalizer(state: &CoroutineState) -> bool {
         state.phase.get() != Phase::Done
+    }
+
+    #[inline]
+    unsafe fn is_finalized(_: *mut ffi::PyObject, state: &CoroutineState) -> bool {
+        state.is_finalized.get()
     }
 }
 
@@ -176,7 +182,13 @@ fn next<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Next<'py>> {
         return Err(reused());
     };
     match phase {
-        Phase::Created => advance(this, kind, (kind.start)(this)),
+        Phase::Created => match (kind.start)(this) {
+            Ok(Progress::Return(value)) => {
+                end(this);
+                Ok(Next::Return(value))
+            }
+            progress => advance(this, kind, progress),
+        },
         Phase::Waiting => wake(this, kind),
         Phase::Running | Phase::Done => Err(PyValueError::new_err("coroutine already executing")),
     }

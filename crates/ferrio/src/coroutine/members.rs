@@ -68,6 +68,7 @@ impl Face for Coroutine {
 /// CPython: _PyGen_Finalize
 fn finalize(this: &Bound<'_, Coroutine>) -> PyResult<()> {
     let py = this.py();
+    this.state().is_finalized.set(true);
     if this.state().phase.get() != Phase::Created {
         return Coroutine::close(this);
     }

@@ -50,9 +50,10 @@ pub struct SleepState {
     future: Slot,
     key: Cell<TimerKey>,
     phase: Cell<Phase>,
+    is_finalized: Cell<bool>,
 }
 
-// SAFETY: empty slots, a key of zeroes and `Phase::Created` are all-zero.
+// SAFETY: empty slots, a key of zeroes, `Phase::Created` and false are all-zero.
 unsafe impl State for SleepState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
         [&self.result, &self.extra, &self.future].into_iter().try_for_each(|slot| visit.slot(slot))
@@ -86,6 +87,11 @@ impl NativeClass for Sleep {
 
     fn needs_finalizer(state: &SleepState) -> bool {
         state.phase.get() == Phase::Created
+    }
+
+    #[inline]
+    unsafe fn is_finalized(_: *mut ffi::PyObject, state: &SleepState) -> bool {
+        state.is_finalized.get()
     }
 }
 
@@ -308,6 +314,7 @@ impl Face for Sleep {
 
 fn finalize(this: &Bound<'_, Sleep>) -> PyResult<()> {
     let py = this.py();
+    this.state().is_finalized.set(true);
     if this.state().phase.replace(Phase::Done) != Phase::Created {
         return Ok(());
     }
