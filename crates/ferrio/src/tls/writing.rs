@@ -1,7 +1,7 @@
 //! From write() to ciphertext. CPython: SSLProtocol._write_appdata, _do_write, _process_outgoing
 
 use ferrio_capi::call::call_method;
-use ferrio_capi::openssl::Outcome;
+use ferrio_capi::openssl::{Outcome, Wire};
 use ferrio_capi::{StateOf, buffer};
 use ferrio_core::tls::Phase;
 use pyo3::intern;
@@ -196,8 +196,7 @@ fn encrypt_bytes(
     data: &[u8],
 ) -> (usize, Outcome) {
     let room = data.len() + data.len().div_ceil(RECORD) * OVERHEAD;
-    let memory = if direct.pipe.has_memory() { Vec::new() } else { kept_memory(this, room) };
-    direct.pipe.make_room(room, memory);
+    direct.pipe.make_room(room, || kept_memory(this, room));
     let mut done = 0;
     while done < data.len() {
         match direct.connection.write(socket, &data[done..]) {
@@ -227,8 +226,8 @@ fn send(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
         }
         return Ok(());
     };
-    let output = direct.pipe.take_output();
-    if !output.is_empty() {
+    if direct.pipe.unsent() > 0 {
+        let output = direct.pipe.take_output();
         let memory = direct::write_owned(&state.transport.get_or_none(py), output)?;
         keep_memory(this, memory);
     }
