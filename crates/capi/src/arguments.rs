@@ -69,13 +69,17 @@ impl<'a, 'py> Arguments<'a, 'py> {
     /// TypeError when there are more or fewer, or named ones.
     #[inline]
     pub fn exactly<const N: usize>(&self) -> PyResult<[&'a Bound<'py, PyAny>; N]> {
-        match <&[*mut ffi::PyObject; N]>::try_from(self.items) {
-            Ok(items) if self.positional == N => Ok(items.each_ref().map(|item| {
-                // SAFETY: the call in progress keeps its arguments alive.
-                unsafe { Bound::ref_from_ptr(self.py, item) }
-            })),
-            _ => Err(PyTypeError::new_err(format!("expected {N} positional arguments"))),
-        }
+        self.all_positional()
+            .ok_or_else(|| PyTypeError::new_err(format!("expected {N} positional arguments")))
+    }
+
+    /// The arguments, if they are `N` and all positional.
+    #[inline]
+    pub(crate) fn all_positional<const N: usize>(&self) -> Option<[&'a Bound<'py, PyAny>; N]> {
+        let items = <&[*mut ffi::PyObject; N]>::try_from(self.items).ok()?;
+        // SAFETY: the call in progress keeps its arguments alive.
+        let bound = |item| unsafe { Bound::ref_from_ptr(self.py, item) };
+        (self.positional == N).then(|| items.each_ref().map(bound))
     }
 
     /// The positional arguments from `first` on, as a tuple.

@@ -32,7 +32,7 @@ impl std::fmt::Debug for Deque {
 
 impl Deque {
     /// Works on the Rust queue if there is one. `work` runs no Python code, so it drops no reference.
-    #[inline]
+    #[inline(always)]
     fn with<R: Default>(&self, work: impl FnOnce(&mut VecDeque<Ref>) -> R) -> R {
         let mut items = self.items.take();
         let result = items.as_mut().map_or_else(R::default, |items| work(&mut items.0));
@@ -125,7 +125,7 @@ impl Deque {
     }
 
     /// `append`.
-    #[inline]
+    #[inline(always)]
     pub fn push_back(&self, item: Bound<'_, PyAny>) -> PyResult<()> {
         let py = item.py();
         match self.shown.get(py) {
@@ -154,7 +154,7 @@ impl Deque {
     }
 
     /// `popleft`; None when nothing is queued.
-    #[inline]
+    #[inline(always)]
     pub fn pop_front<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         match self.shown.get(py) {
             None => Ok(self.with(take_first).map(|item| item.into_bound(py))),

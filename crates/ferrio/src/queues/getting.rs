@@ -56,7 +56,7 @@ static GET_KIND: Kind = Kind {
 };
 
 /// An item of a plain queue, if it has one.
-#[inline]
+#[inline(always)]
 fn get_plainly<'py>(
     queue: &Bound<'py, Queue>,
     order: Order,

@@ -106,7 +106,7 @@ pub fn put_now<'py>(queue: &Bound<'py, Queue>, item: Bound<'py, PyAny>) -> Objec
 }
 
 /// One more item was put.
-#[inline]
+#[inline(always)]
 fn count_unfinished(queue: &Bound<'_, Queue>) -> PyResult<()> {
     let unfinished = &queue.state().unfinished;
     unfinished.set(unfinished.get().saturating_add(1));
