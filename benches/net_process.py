@@ -181,9 +181,11 @@ class Bench:
 
 
 def _loopback_address() -> str:
-    """One of 127.0.0.0/8 for the server of one measurement. To one that the last minute's clients were
-    connected to, each connect of theirs in TIME_WAIT takes a port, and the search for a free one costs more
-    than the rest of the connect."""
+    """One of 127.0.0.0/8, for the server of one measurement.
+
+    At an address that the last minute's clients were connected to, their ports in TIME_WAIT are
+    taken, and a connect's search for a free one costs more than the rest of it.
+    """
     return "127." + ".".join(str(random.randint(1, 250)) for _ in range(3))
 
 
