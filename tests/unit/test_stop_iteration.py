@@ -85,6 +85,10 @@ def test_the_value_is_released_with_its_last_owner(run, awaiting):
     assert run(main()) == (0, None)
 
 
+def itself(awaiting, loop, thing):
+    return awaiting(thing)
+
+
 def of_a_coroutine(awaiting, loop, thing):
     return awaiting(thing).__await__()
 
@@ -95,7 +99,7 @@ def of_a_future(awaiting, loop, thing):
     return future.__await__()
 
 
-@pytest.mark.parametrize("iterator", [of_a_coroutine, of_a_future])
+@pytest.mark.parametrize("iterator", [itself, of_a_coroutine, of_a_future])
 def test_a_cycle_through_a_kept_one_is_collected(loop, awaiting, iterator):
     thing = Thing()
     reference = weakref.ref(thing)
@@ -107,7 +111,7 @@ def test_a_cycle_through_a_kept_one_is_collected(loop, awaiting, iterator):
     assert reference() is None
 
 
-@pytest.mark.parametrize("iterator", [of_a_coroutine, of_a_future])
+@pytest.mark.parametrize("iterator", [itself, of_a_coroutine, of_a_future])
 def test_one_in_a_frame_of_its_own_traceback_is_collected(loop, awaiting, iterator):
     def keep(thing):
         try:

@@ -197,28 +197,11 @@ impl Members {
 
     /// tp_iternext: the function says what came out.
     #[must_use]
-    pub fn iternext<C: NativeClass, F>(self, f: F) -> Self
+    pub fn iternext<C: NativeClass, F>(mut self, _f: F) -> Self
     where
         F: for<'py> Fn(&Bound<'py, C>) -> PyResult<Next<'py>> + Copy,
     {
-        self.iternext_for::<C, F, true>(f)
-    }
-
-    /// [`Members::iternext`] of a coroutine, which `await` asks and nobody else.
-    #[must_use]
-    pub fn iternext_for_await<C: NativeClass, F>(self, f: F) -> Self
-    where
-        F: for<'py> Fn(&Bound<'py, C>) -> PyResult<Next<'py>> + Copy,
-    {
-        self.iternext_for::<C, F, false>(f)
-    }
-
-    /// `SEEN` says whether others than the interpreter may see the StopIteration at the end.
-    fn iternext_for<C: NativeClass, F, const SEEN: bool>(mut self, _f: F) -> Self
-    where
-        F: for<'py> Fn(&Bound<'py, C>) -> PyResult<Next<'py>> + Copy,
-    {
-        unsafe extern "C" fn call<C: NativeClass, F, const SEEN: bool>(
+        unsafe extern "C" fn call<C: NativeClass, F>(
             object: *mut ffi::PyObject,
         ) -> *mut ffi::PyObject
         where
@@ -229,7 +212,7 @@ impl Members {
                 guard(std::ptr::null_mut(), |py| {
                     Ok(match the::<F>()(this::<C>(py, &object))? {
                         Next::Yield(item) => item.into_ptr(),
-                        Next::Return(value) => crate::send::stop_iteration(value, SEEN),
+                        Next::Return(value) => crate::send::stop_iteration(value),
                     })
                 })
             }
@@ -275,7 +258,7 @@ impl Members {
         let function = ffi::PyMethodDefPointer { PyCFunction: next::<C, F> };
         let flags = ffi::METH_NOARGS | ffi::METH_COEXIST;
         self.methods.push(method(c"__next__", function, flags, c"Implement next(self)."));
-        self.slots.push(slot(ffi::Py_tp_iternext, call::<C, F, SEEN> as *mut c_void));
+        self.slots.push(slot(ffi::Py_tp_iternext, call::<C, F> as *mut c_void));
         self.slots.push(slot(ffi::Py_am_send, send::<C, F> as *mut c_void));
         self
     }

@@ -95,11 +95,10 @@ pub fn is_generator(object: &Bound<'_, PyAny>) -> bool {
 }
 
 /// Ends an iteration with `value`: returns null with the StopIteration that stands for it, or null
-/// with nothing set for None, which the interpreter reads as "returned None" (genobject.c). `is_seen` says
-/// whether others than the interpreter may get to see that StopIteration.
+/// with nothing set for None, which the interpreter reads as "returned None" (genobject.c).
 #[inline]
 #[must_use]
-pub fn stop_iteration(value: Bound<'_, PyAny>, is_seen: bool) -> *mut ffi::PyObject {
+pub fn stop_iteration(value: Bound<'_, PyAny>) -> *mut ffi::PyObject {
     if value.is_none() {
         return std::ptr::null_mut();
     }
@@ -108,7 +107,7 @@ pub fn stop_iteration(value: Bound<'_, PyAny>, is_seen: bool) -> *mut ffi::PyObj
         // That is the interpreter's own already.
         Ok(value) => with_bool(value),
         Err(_) if observers::are_observed(py) => new_stop_iteration(&value),
-        Err(_) => stop_iteration::new(value, is_seen),
+        Err(_) => stop_iteration::new(value),
     };
     match made {
         Ok(exception) => raise(exception),

@@ -15,7 +15,6 @@ use pyo3::types::{DerefToPyAny, PyTuple};
 use crate::Class;
 use crate::method::{Members, Object};
 use crate::native_class::{NativeClass, State, Visit};
-use crate::tracking::track;
 
 static STOP: Class<Stop> = Class::new();
 
@@ -66,7 +65,6 @@ unsafe fn fields<'a>(object: *mut ffi::PyObject) -> [&'a mut *mut ffi::PyObject;
 
 impl NativeClass for Stop {
     type State = Nothing;
-    const TRACKED: bool = false;
     const KEPT: usize = 16;
 
     fn class() -> &'static Class<Self> {
@@ -92,18 +90,14 @@ impl NativeClass for Stop {
     }
 }
 
-/// One with a value. Where a program may see it (`is_seen`), the collector knows it: in a frame of its own
-/// traceback it would be garbage for ever.
+/// One with a value.
 ///
 /// # Errors
 /// MemoryError.
 #[inline]
-pub(crate) fn new<'py>(value: Bound<'py, PyAny>, is_seen: bool) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn new<'py>(value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = value.py();
     let stop = STOP.alloc(py)?;
-    if is_seen {
-        track(&stop);
-    }
     // SAFETY: a new instance, whose fields are null, takes over two references.
     unsafe {
         let object = &mut *stop.as_ptr().cast::<ffi::PyStopIterationObject>();

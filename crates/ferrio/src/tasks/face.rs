@@ -171,7 +171,7 @@ fn repr<'py, C: Face>(this: &Bound<'py, C>) -> Object<'py> {
 /// instances are Python's coroutines.
 pub fn members<C: Face>() -> Members {
     Members::default()
-        .iternext_for_await::<C, _>(C::next)
+        .iternext::<C, _>(C::next)
         .unary_slot::<C, _>(ffi::Py_tp_iter, iterated::<C>)
         .unary_slot::<C, _>(ffi::Py_am_await, awaited::<C>)
         .unary_slot::<C, _>(ffi::Py_tp_repr, repr::<C>)
