@@ -182,6 +182,8 @@ fn next<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Next<'py>> {
         return Err(reused());
     };
     match phase {
+        // Most need not wait; for these the loop of `advance` is a way too far (109 instructions with the
+        // arguments of `put`, 6 % of an item that goes through a queue).
         Phase::Created => match (kind.start)(this) {
             Ok(Progress::Return(value)) => {
                 end(this);
