@@ -1,7 +1,7 @@
 //! What a queue holds: the container that Python sees as `_queue`. A FIFO queue's is a Rust one until
 //! somebody looks at it; the others' are lists from the beginning. A subclass may put anything there.
-//! What each `put` and `get` calls is always inlined, here and in `deque`: as functions they took 4 to 7 % of
-//! an item's time (on an EPYC, with the way of the arguments).
+//! What each `put` and `get` calls is always inlined, here and in `deque`: as functions they took, with the
+//! way of the arguments, a tenth of an item's time (168 ns on an EPYC, 151 without).
 
 use std::cell::Cell;
 use std::ffi::c_int;
