@@ -81,6 +81,7 @@ from ferrio._inherited import *
 from ferrio._install import EventLoopPolicy, Runner, install, run, uninstall
 from ferrio._loop import EventLoop, new_event_loop
 from ferrio._nested import allow_nested_run
+from ferrio._subprocess import create_subprocess_exec, create_subprocess_shell
 
 __all__ = [
     "Barrier",
@@ -108,6 +109,8 @@ __all__ = [
     "allow_nested_run",
     "as_completed",
     "build_info",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
     "create_task",
     "ensure_future",
     "gather",

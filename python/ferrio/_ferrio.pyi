@@ -4,7 +4,7 @@
 import asyncio
 import sys
 from _socket import _Address, _RetAddress
-from asyncio import _CoroutineLike, sslproto
+from asyncio import _CoroutineLike, sslproto, subprocess
 from asyncio.futures import wrap_future
 from asyncio.streams import (
     open_connection,
@@ -64,6 +64,7 @@ __all__ = [
     "StreamReader",
     "StreamReaderProtocol",
     "StreamWriter",
+    "SubprocessStreamProtocol",
     "Task",
     "TaskGroup",
     "Timeout",
@@ -176,6 +177,10 @@ class StreamReaderProtocol(asyncio.StreamReaderProtocol):
 @disjoint_base
 class StreamWriter(asyncio.StreamWriter):
     _ferrio_replaces: type[asyncio.StreamWriter]
+
+@disjoint_base
+class SubprocessStreamProtocol(subprocess.SubprocessStreamProtocol):
+    _ferrio_replaces: type[subprocess.SubprocessStreamProtocol]
 
 # The TLS protocol, and the transport that an application over TLS has.
 @disjoint_base

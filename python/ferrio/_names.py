@@ -26,6 +26,7 @@ CLASSES: tuple[Any, ...] = (
     _ferrio.StreamReader,
     _ferrio.StreamReaderProtocol,
     _ferrio.StreamWriter,
+    _ferrio.SubprocessStreamProtocol,
 )
 FUNCTIONS: tuple[Any, ...] = (
     _ferrio.sleep,

@@ -1,18 +1,63 @@
-"""Subprocesses: asyncio's own transport, with its child watched by the loop's reactor.
+"""Subprocesses: asyncio's own transport, with its child watched by the loop's reactor, and native
+streams over its pipes.
 
 A child watcher that the program has chosen is asked as asyncio asks it. The one that asyncio takes
 by default is not: before 3.12 that one starts a thread for each child.
 """
 
 import asyncio
+import functools
 import sys
 import threading
 from asyncio import events, unix_events
+from asyncio.subprocess import Process
 from collections.abc import Callable
 from typing import Any
 
+from ferrio import _ferrio
+
 # Names that type stubs lack.
 _unix: Any = unix_events
+
+
+_DEFAULT_LIMIT = 64 * 1024  # bytes; asyncio.streams._DEFAULT_LIMIT
+
+
+@functools.wraps(asyncio.create_subprocess_exec)
+async def create_subprocess_exec(
+    program: Any,
+    *args: Any,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _DEFAULT_LIMIT,
+    **kwds: Any,
+) -> Process:
+    """Start a child process; see asyncio.create_subprocess_exec()."""
+    loop = events.get_running_loop()
+    pipes = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+    transport, protocol = await loop.subprocess_exec(
+        lambda: _ferrio.SubprocessStreamProtocol(limit, loop), program, *args, **pipes, **kwds
+    )
+    return Process(transport, protocol, loop)
+
+
+@functools.wraps(asyncio.create_subprocess_shell)
+async def create_subprocess_shell(
+    cmd: Any,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+    limit: int = _DEFAULT_LIMIT,
+    **kwds: Any,
+) -> Process:
+    """Start a shell with a command; see asyncio.create_subprocess_shell()."""
+    loop = events.get_running_loop()
+    pipes = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+    transport, protocol = await loop.subprocess_shell(
+        lambda: _ferrio.SubprocessStreamProtocol(limit, loop), cmd, **pipes, **kwds
+    )
+    return Process(transport, protocol, loop)
 
 
 class Subprocesses(asyncio.SelectorEventLoop):

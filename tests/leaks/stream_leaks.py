@@ -96,6 +96,43 @@ async def stream_protocols(loop, count):
             _ = closed.exception()
 
 
+class FakeChild(asyncio.SubprocessTransport):
+    """A child with all three pipes."""
+
+    def __init__(self):
+        self.pipes = [FakeTransport() for _ in range(3)]
+
+    def get_pipe_transport(self, fd):
+        return self.pipes[fd]
+
+    def close(self):
+        self.closed = SENTINEL
+
+
+@scenario
+async def child_protocols(loop, count):
+    """The streams of children that are none, ended, broken and left alone, in cycles."""
+    for number in range(count // 10):
+        module = sys.modules.get("ferrio._ferrio", asyncio.subprocess)
+        protocol = module.SubprocessStreamProtocol(100, loop)
+        child = FakeChild()
+        child.protocol = protocol
+        protocol.connection_made(child)
+        protocol.pipe_data_received(1, b"text")
+        protocol.pause_writing()
+        draining = loop.create_task(protocol.stdin.drain())
+        await asyncio.sleep(0)
+        error = OSError(SENTINEL) if number % 3 == 0 else None
+        for fd in range(3):
+            protocol.pipe_connection_lost(fd, error)
+        await asyncio.wait([draining])
+        _ = draining.exception()
+        if number % 2:
+            protocol.process_exited()
+        else:
+            protocol.itself = (protocol, repr(protocol), SENTINEL)
+
+
 @scenario
 async def open_streams(loop, count):
     """Connections of streams over sockets, to a server of streams and to nobody."""

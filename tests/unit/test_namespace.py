@@ -47,10 +47,12 @@ def test_what_the_loop_makes_is_of_subclasses(name):
 
 
 def test_what_has_a_native_form_is_not_inherited():
-    natives = {replaced(native) for native in (*_names.CLASSES, *_names.FUNCTIONS)}
+    natives = {replaced(native): native for native in (*_names.CLASSES, *_names.FUNCTIONS)}
     inherited = [getattr(ferrio, name) for name in ferrio._inherited.__all__]
     assert [stock for stock in inherited if stock in natives] == []
-    assert all(native in vars(ferrio).values() for native in _names.CLASSES + _names.FUNCTIONS)
+    # asyncio has it in its module `subprocess` alone.
+    del natives[asyncio.subprocess.SubprocessStreamProtocol]
+    assert all(native in vars(ferrio).values() for native in natives.values())
 
 
 def test_nothing_else_is_public():

@@ -27,6 +27,7 @@ CLASSES = {
 CLASSES |= {
     _ferrio.EventLoop: asyncio.SelectorEventLoop,
     _ferrio.SSLProtocol: asyncio.sslproto.SSLProtocol,
+    _ferrio.SubprocessStreamProtocol: asyncio.subprocess.SubprocessStreamProtocol,
     _ferrio._SSLProtocolTransport: asyncio.sslproto._SSLProtocolTransport,
 }
 TRANSPORTS = (

@@ -7,6 +7,7 @@ from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 import pytest
 
 import ferrio
+from ferrio import _ferrio
 
 UPPER = """
 import sys
@@ -22,14 +23,20 @@ while data := os.read(0, 100_000):
 """
 
 
-@pytest.fixture(params=[False, True], ids=["stock names", "installed"])
+@pytest.fixture(params=["stock names", "installed", "names of ferrio"])
 def start(request):
-    """Start a Python program as a child; its streams are native after install()."""
-    if request.param:
+    """Start a Python program as a child; its streams are stock's in the first case alone."""
+    if request.param == "installed":
         ferrio.install()
+    package = ferrio if request.param == "names of ferrio" else asyncio
 
     async def start(source, *args, **options):
-        return await asyncio.create_subprocess_exec(sys.executable, "-c", source, *args, **options)
+        process = await package.create_subprocess_exec(
+            sys.executable, "-c", source, *args, **options
+        )
+        is_native = type(process._protocol) is _ferrio.SubprocessStreamProtocol
+        assert is_native == (request.param != "stock names")
+        return process
 
     yield start
     ferrio.uninstall()
@@ -38,8 +45,8 @@ def start(request):
 def test_lines_go_back_and_forth(run, start):
     async def main():
         process = await start(UPPER, stdin=PIPE, stdout=PIPE)
-        assert isinstance(process.stdout, asyncio.StreamReader)
-        assert isinstance(process.stdin, asyncio.StreamWriter)
+        assert isinstance(process.stdout, (asyncio.StreamReader, ferrio.StreamReader))
+        assert isinstance(process.stdin, (asyncio.StreamWriter, ferrio.StreamWriter))
         seen = []
         for line in (b"one\n", b"two\n"):
             process.stdin.write(line)
@@ -151,3 +158,25 @@ def test_the_writer_of_a_child_has_no_reader(run, start):
         return seen, type(process.stdin._protocol).__name__
 
     assert run(main()) == ((None, False, True), "SubprocessStreamProtocol")
+
+
+def test_a_shell_under_the_name_of_ferrio(run):
+    async def main():
+        process = await ferrio.create_subprocess_shell("tr a-z A-Z", stdin=PIPE, stdout=PIPE)
+        assert type(process) is asyncio.subprocess.Process
+        return await process.communicate(b"text")
+
+    assert run(main()) == (b"TEXT", None)
+
+
+@pytest.mark.parametrize("name", ["create_subprocess_exec", "create_subprocess_shell"])
+def test_ferrios_functions_are_called_as_stocks(name):
+    of_stock, of_ferrio = getattr(asyncio, name), getattr(ferrio, name)
+    code = of_ferrio.__code__
+    assert (
+        code.co_varnames[: code.co_argcount]
+        == (of_stock.__code__.co_varnames[: of_stock.__code__.co_argcount])
+    )
+    assert code.co_kwonlyargcount == of_stock.__code__.co_kwonlyargcount
+    assert of_ferrio.__defaults__ == of_stock.__defaults__
+    assert of_ferrio.__kwdefaults__ == of_stock.__kwdefaults__

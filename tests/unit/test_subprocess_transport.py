@@ -1,9 +1,11 @@
 """Subprocess transports: order of the callbacks, pipes, signals, closing, repr."""
 
 import asyncio
+import collections
 import contextlib
 import gc
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -386,3 +388,87 @@ def test_an_error_in_the_protocol_is_reported_and_the_process_goes_on(loop, run,
     (context,) = reported
     assert str(context["exception"]) == "of the program"
     assert context["message"].startswith("Exception in callback ")
+
+
+def wait_until_readable(transport):
+    """Wait, without a turn of the loop, until the child has written to its pipe."""
+    select.select([transport.get_pipe_transport(1).get_extra_info("pipe")], [], [])
+
+
+def test_data_comes_in_the_turn_after_the_one_that_read_it(same_trace):
+    async def scenario(trace):
+        class Protocol(asyncio.SubprocessProtocol):
+            def pipe_data_received(self, fd, data):
+                trace.note("data", fd, data)
+
+        transport, _ = await trace.loop.subprocess_exec(
+            Protocol, "/bin/cat", stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+        )
+        trace.turn = 0  # starting takes as many turns as the machine likes
+        for text in (b"one", b"two"):
+            transport.get_pipe_transport(0).write(text)
+            wait_until_readable(transport)
+            trace.loop.call_soon(trace.note, "queued before the read")
+            await trace.turns(4)
+        transport.close()
+        await transport._wait()
+        trace.turn = 0
+
+    events = [event for event, *_ in same_trace(scenario)]
+    assert events == ["queued before the read", "data"] * 2 + ["returned"]
+
+
+def test_data_that_is_read_before_the_protocol_is_connected(loop, run):
+    """A read pipe is connected some turns before all three are; what it gives till then, waits."""
+
+    async def main():
+        transport, protocol = await start(loop, "/bin/cat", stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+        transport._pending_calls = pending = collections.deque()
+        transport.get_pipe_transport(0).write(b"early\n")
+        wait_until_readable(transport)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert pending[0] == (protocol.pipe_data_received, (1, b"early\n"))
+        assert protocol.data[1] == b""
+        transport._pending_calls = None
+        for callback, arguments in pending:
+            callback(*arguments)
+        transport.get_pipe_transport(0).close()
+        await protocol.lost
+        transport.close()
+        return protocol.data[1]
+
+    assert run(main()) == b"early\n"
+
+
+@pytest.mark.parametrize("extended", ["transport", "pipe"])
+def test_extended_classes_between_pipe_and_protocol_are_asked(loop, run, extended):
+    calls = []
+
+    async def main():
+        transport, protocol = await start(loop, "/bin/cat", stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+        pipe = transport._pipes[1]
+        if extended == "transport":
+
+            class Transport(type(transport)):
+                def _pipe_data_received(self, fd, data):
+                    calls.append((fd, data))
+                    super()._pipe_data_received(fd, data)
+
+            transport.__class__ = Transport
+        else:
+
+            class Pipe(type(pipe)):
+                def data_received(self, data):
+                    calls.append((self.fd, data))
+                    super().data_received(data)
+
+            pipe.__class__ = Pipe
+        transport.get_pipe_transport(0).write(b"text")
+        transport.get_pipe_transport(0).write_eof()
+        await protocol.lost
+        transport.close()
+        return protocol.data[1]
+
+    assert run(main()) == b"text"
+    assert calls == [(1, b"text")]

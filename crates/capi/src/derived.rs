@@ -64,6 +64,22 @@ impl Derived {
     }
 }
 
+/// A class of the module `ferrio` that adds nothing to its bases, for a native one that has more than one.
+///
+/// # Errors
+/// TypeError when the bases do not go together.
+pub fn join<'py>(
+    py: Python<'py>,
+    name: &str,
+    bases: &[&Bound<'py, PyAny>],
+) -> PyResult<Bound<'py, PyType>> {
+    let namespace = PyDict::new(py);
+    namespace.set_item("__slots__", PyTuple::empty(py))?;
+    namespace.set_item("__module__", "ferrio")?;
+    let made = py.get_type::<PyType>().call1((name, PyTuple::new(py, bases)?, namespace))?;
+    Ok(made.cast_into::<PyType>()?)
+}
+
 impl Default for Derived {
     fn default() -> Self {
         Self::new()

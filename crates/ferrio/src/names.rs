@@ -106,6 +106,10 @@ imported! {
     CURRENT_TASKS = "_asyncio"."_current_tasks";
     GET_ASYNCGEN_HOOKS = "sys"."get_asyncgen_hooks";
     SET_ASYNCGEN_HOOKS = "sys"."set_asyncgen_hooks";
+    SUBPROCESS_PROTOCOL = "asyncio.protocols"."SubprocessProtocol";
+    SUBPROCESS_STREAM_PROTOCOL = "asyncio.subprocess"."SubprocessStreamProtocol";
+    READ_SUBPROCESS_PIPE_PROTO = "asyncio.base_subprocess"."ReadSubprocessPipeProto";
+    UNIX_SUBPROCESS_TRANSPORT = "asyncio.unix_events"."_UnixSubprocessTransport";
     READ_TRANSPORT = "asyncio.transports"."ReadTransport";
     READ_PIPE_TRANSPORT = "asyncio.unix_events"."_UnixReadPipeTransport";
     WRITE_PIPE_TRANSPORT = "asyncio.unix_events"."_UnixWritePipeTransport";

@@ -1,5 +1,6 @@
 //! Streams: `StreamReader`, `StreamWriter`, the protocol between them and a transport, and the functions
-//! that open connections and servers. What asyncio's module `streams` holds.
+//! that open connections and servers. What asyncio's module `streams` holds, and the protocol of its
+//! module `subprocess`.
 //!
 //! A transport of ours hands what it reads to a protocol of ours without a call through Python
 //! (`transports::stream::direct`), and a read that finds its bytes makes no future.
@@ -7,14 +8,17 @@
 mod content;
 mod draining;
 mod factory;
+mod flow_control;
 mod functions;
 mod lines;
+mod properties;
 mod protocol;
 mod protocol_members;
 mod reader;
 mod reader_members;
 mod reading;
 mod serving;
+mod subprocess;
 mod writer;
 mod writer_members;
 
@@ -30,11 +34,14 @@ pub fn create(module: &Bound<'_, PyModule>) -> PyResult<()> {
     reader_members::create(py)?;
     protocol_members::create(py)?;
     writer_members::create(py)?;
+    subprocess::create(py)?;
     direct::set_receive(|protocol, data| {
         protocol::as_plain(protocol).map(|plain| protocol::receive(plain, data))
     });
     module.add("StreamReader", reader::StreamReader::type_object(py))?;
     module.add("StreamReaderProtocol", protocol::StreamReaderProtocol::type_object(py))?;
     module.add("StreamWriter", writer::StreamWriter::type_object(py))?;
+    module
+        .add("SubprocessStreamProtocol", subprocess::SubprocessStreamProtocol::type_object(py))?;
     functions::all(py)?.into_iter().try_for_each(|(name, function)| module.add(name, function))
 }

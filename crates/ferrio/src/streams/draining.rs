@@ -9,8 +9,10 @@ use pyo3::exceptions::PyConnectionResetError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::flow_control::{FlowControl, FlowControlled};
 use super::protocol::{self, Outcome, StreamReaderProtocol};
 use super::reader;
+use super::subprocess::{self, SubprocessStreamProtocol};
 use super::writer::{self, StreamWriter};
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
 use crate::errors;
@@ -25,14 +27,34 @@ static DRAIN_HELPER: Kind = Kind {
     name: "_drain_helper",
     qualified_name: "FlowControlMixin._drain_helper",
     start: |this| {
-        let protocol = coroutine::owner::<StreamReaderProtocol>(this)?;
-        wait_until_resumed(this, &protocol)
+        let protocol = this.state().owner.get_or_none(this.py());
+        wait_until_resumed(this, &protocol, flow_control(&protocol)?)
     },
     resume: |this, outcome| {
-        let protocol = coroutine::owner::<StreamReaderProtocol>(this)?;
-        resumed(this, &protocol, outcome)
+        let protocol = this.state().owner.get_or_none(this.py());
+        resumed(this, flow_control(&protocol)?, outcome)
     },
 };
+
+/// The flow control of a protocol of ours.
+///
+/// # Errors
+/// TypeError when it is none.
+fn flow_control<'a>(protocol: &'a Bound<'_, PyAny>) -> PyResult<&'a FlowControl> {
+    match protocol.cast::<SubprocessStreamProtocol>() {
+        Ok(of_child) => Ok(&of_child.state().flow),
+        Err(_) => Ok(&protocol.cast::<StreamReaderProtocol>()?.state().flow),
+    }
+}
+
+/// The flow control of a protocol that is plain.
+#[inline]
+fn plain_flow_control<'a>(protocol: &'a Bound<'_, PyAny>) -> Option<&'a FlowControl> {
+    match protocol::as_plain(protocol) {
+        Some(plain) => Some(&plain.state().flow),
+        None => subprocess::as_plain(protocol).map(|plain| &plain.state().flow),
+    }
+}
 
 static WAIT_CLOSED: Kind = Kind {
     name: "wait_closed",
@@ -80,7 +102,7 @@ fn drain_on<'py>(
         ASKED => outcome.map(|_| Progress::Return(none(py))),
         _ => {
             let protocol = this.state().first.get_or_none(py);
-            resumed(this, &protocol.cast_into::<StreamReaderProtocol>()?, outcome)
+            resumed(this, flow_control(&protocol)?, outcome)
         }
     }
 }
@@ -92,8 +114,8 @@ fn help<'py>(
 ) -> PyResult<Progress<'py>> {
     let py = this.py();
     let protocol = writer.state().protocol.get_or_none(py);
-    if let Some(plain) = protocol::as_plain(&protocol) {
-        return wait_until_resumed(this, plain);
+    if let Some(flow) = plain_flow_control(&protocol) {
+        return wait_until_resumed(this, &protocol, flow);
     }
     this.state().number.set(ASKED);
     awaiting(protocol.call_method0(intern!(py, "_drain_helper"))?)
@@ -102,18 +124,18 @@ fn help<'py>(
 /// `_drain_helper` until it waits.
 fn wait_until_resumed<'py>(
     this: &Bound<'py, Coroutine>,
-    protocol: &Bound<'py, StreamReaderProtocol>,
+    protocol: &Bound<'py, PyAny>,
+    flow: &FlowControl,
 ) -> PyResult<Progress<'py>> {
     let py = this.py();
-    let state = protocol.state();
-    if state.connection_lost.get() {
+    if flow.connection_lost.get() {
         return Err(PyConnectionResetError::new_err("Connection lost"));
     }
-    if !state.paused.get() {
+    if !flow.paused.get() {
         return Ok(Progress::Return(none(py)));
     }
-    let waiter = futures::create_for(&state.event_loop.get_or_none(py))?;
-    state.drain_waiters.push_back(waiter.clone())?;
+    let waiter = futures::create_for(&flow.event_loop.get_or_none(py))?;
+    flow.drain_waiters.push_back(waiter.clone())?;
     this.state().first.set(protocol.clone());
     this.state().second.set(waiter.clone());
     awaiting(waiter)
@@ -122,12 +144,12 @@ fn wait_until_resumed<'py>(
 /// `_drain_helper` after it waited.
 fn resumed<'py>(
     this: &Bound<'py, Coroutine>,
-    protocol: &Bound<'py, StreamReaderProtocol>,
+    flow: &FlowControl,
     outcome: PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Progress<'py>> {
     let py = this.py();
     let removed = match this.state().second.take(py) {
-        Some(waiter) => protocol.state().drain_waiters.remove(&waiter),
+        Some(waiter) => flow.drain_waiters.remove(&waiter),
         None => Ok(()),
     };
     match outcome {
@@ -158,7 +180,7 @@ fn start_wait_closed<'py>(this: &Bound<'py, StreamWriter>) -> Object<'py> {
     coroutine::new(this, &WAIT_CLOSED).map(Bound::into_any)
 }
 
-fn start_drain_helper<'py>(this: &Bound<'py, StreamReaderProtocol>) -> Object<'py> {
+fn start_drain_helper<'py, P: FlowControlled>(this: &Bound<'py, P>) -> Object<'py> {
     coroutine::new(this, &DRAIN_HELPER).map(Bound::into_any)
 }
 
@@ -176,10 +198,10 @@ pub fn writer_members(members: Members) -> Members {
         )
 }
 
-pub fn protocol_members(members: Members) -> Members {
-    members.noargs::<StreamReaderProtocol, _>(
+pub fn protocol_members<P: FlowControlled>(members: Members) -> Members {
+    members.noargs::<P, _>(
         c"_drain_helper",
-        start_drain_helper,
+        start_drain_helper::<P>,
         c"Wait until the transport resumes writing.",
     )
 }

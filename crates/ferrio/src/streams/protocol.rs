@@ -1,5 +1,5 @@
 //! `StreamReaderProtocol` as an object: its state, and what the transport tells it.
-//! CPython: asyncio.streams.StreamReaderProtocol, asyncio.streams.FlowControlMixin
+//! CPython: asyncio.streams.StreamReaderProtocol
 //!
 //! Fields: `closed` is made when somebody asks for it; until then `outcome` and `error` say how the
 //! connection ended. A protocol that is no instance of a subclass and has no attributes of its own is
@@ -11,17 +11,16 @@ use std::ffi::c_int;
 use ferrio_capi::method::InitArguments;
 use ferrio_capi::signature::Signature;
 use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
-use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{PyTypeInfo, ffi, intern};
 
+use super::flow_control::{FlowControl, FlowControlled, resolve};
 use super::reader::{self, StreamReader};
-use crate::deque::Deque;
 use crate::futures::{AsFuture, methods as futures};
 use crate::locks::waiting;
-use crate::loop_state::{as_native, get, is_debug};
-use crate::names::{self, none};
+use crate::loop_state::{as_native, get};
+use crate::names::none;
 
 pub(super) static PROTOCOL: Class<StreamReaderProtocol> = Class::new();
 
@@ -32,8 +31,7 @@ pub struct StreamReaderProtocol;
 /// The native part of a protocol. All-zero is one whose `__init__` did not run.
 #[derive(Debug)]
 pub struct ProtocolState {
-    /// `_loop`.
-    pub event_loop: Slot,
+    pub flow: FlowControl,
     /// `_stream_reader_wr`: a weak reference to the reader.
     pub reader: Slot,
     /// `_strong_reader`: the reader of a server's connection, until that is made.
@@ -52,13 +50,7 @@ pub struct ProtocolState {
     pub closed: Slot,
     /// The exception of a connection that ended before `_closed` was made.
     pub error: Slot,
-    /// `_drain_waiters`.
-    pub drain_waiters: Deque,
     pub outcome: Cell<Outcome>,
-    /// `_connection_lost`.
-    pub connection_lost: Cell<bool>,
-    /// `_paused`.
-    pub paused: Cell<bool>,
     /// `_over_ssl`.
     pub over_ssl: Cell<bool>,
     /// `_reject_connection`.
@@ -75,23 +67,22 @@ pub enum Outcome {
     Failed,
 }
 
-// SAFETY: empty slots, no waiters, `Outcome::Pending` and false are all-zero.
+// SAFETY: FlowControl, empty slots, `Outcome::Pending` and false are all-zero.
 unsafe impl State for ProtocolState {
     fn traverse(&self, visit: &Visit) -> Result<(), c_int> {
         self.slots().into_iter().try_for_each(|slot| visit.slot(slot))?;
-        self.drain_waiters.traverse(visit)
+        self.flow.traverse(visit)
     }
 
     fn clear(&self, py: Python<'_>) {
-        self.drain_waiters.clear(py);
+        self.flow.clear(py);
         self.slots().into_iter().for_each(|slot| drop(slot.take(py)));
     }
 }
 
 impl ProtocolState {
-    fn slots(&self) -> [&Slot; 10] {
+    fn slots(&self) -> [&Slot; 9] {
         [
-            &self.event_loop,
             &self.reader,
             &self.strong_reader,
             &self.client_connected,
@@ -128,6 +119,12 @@ impl NativeClass for StreamReaderProtocol {
     }
 }
 
+impl FlowControlled for StreamReaderProtocol {
+    fn flow(state: &ProtocolState) -> &FlowControl {
+        &state.flow
+    }
+}
+
 static INIT: Signature<3> = Signature {
     format: c"O|OO:StreamReaderProtocol",
     names: [c"stream_reader", c"client_connected_cb", c"loop"],
@@ -158,9 +155,8 @@ fn begin<'py>(
     let state = this.state();
     state.clear(py);
     state.outcome.set(Outcome::Pending);
-    for flag in [&state.connection_lost, &state.paused, &state.over_ssl, &state.reject_connection] {
-        flag.set(false);
-    }
+    state.over_ssl.set(false);
+    state.reject_connection.set(false);
     if let Some(reader) = &reader {
         state.reader.set(PyWeakrefReference::new(reader)?);
         state.source_traceback.set(reader.getattr(intern!(py, "_source_traceback"))?);
@@ -169,7 +165,7 @@ fn begin<'py>(
         state.strong_reader.replace(py, reader);
     }
     state.client_connected.replace(py, client_connected);
-    state.event_loop.set(event_loop.clone());
+    state.flow.event_loop.set(event_loop.clone());
     if as_native(&event_loop).is_none_or(|native| {
         get(&native.get().debug) || get(&native.get().create_future_overridden)
     }) {
@@ -232,7 +228,7 @@ pub fn data_received<'py>(
     this: &Bound<'py, StreamReaderProtocol>,
     data: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
-    feed_data(stream_reader(this)?, data)
+    stream_reader(this)?.map_or(Ok(()), |reader| reader::feed_data_to(&reader, data))
 }
 
 /// `data_received` of a protocol that is plain.
@@ -241,29 +237,13 @@ pub fn receive<'py>(
     plain: &Bound<'py, StreamReaderProtocol>,
     data: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
-    feed_data(living_reader(plain)?, data)
-}
-
-#[inline]
-fn feed_data<'py>(reader: Option<Bound<'py, PyAny>>, data: &Bound<'py, PyAny>) -> PyResult<()> {
-    let Some(reader) = reader else { return Ok(()) };
-    match reader::as_plain(&reader) {
-        Some(plain) => reader::feed_data(plain, data),
-        None => reader.call_method1(intern!(reader.py(), "feed_data"), (data,)).map(drop),
-    }
-}
-
-fn feed_eof(reader: &Bound<'_, PyAny>) -> PyResult<()> {
-    match reader::as_plain(reader) {
-        Some(plain) => reader::feed_eof(plain),
-        None => reader.call_method0(intern!(reader.py(), "feed_eof")).map(drop),
-    }
+    living_reader(plain)?.map_or(Ok(()), |reader| reader::feed_data_to(&reader, data))
 }
 
 /// `eof_received`: whether the transport stays open.
 pub fn eof_received(this: &Bound<'_, StreamReaderProtocol>) -> PyResult<bool> {
     if let Some(reader) = stream_reader(this)? {
-        feed_eof(&reader)?;
+        reader::feed_eof_to(&reader)?;
     }
     Ok(!this.state().over_ssl.get())
 }
@@ -280,7 +260,7 @@ pub fn connection_lost<'py>(
         if failed {
             reader.call_method1(intern!(py, "set_exception"), (exception,))?;
         } else {
-            feed_eof(&reader)?;
+            reader::feed_eof_to(&reader)?;
         }
     }
     match state.closed.get(py) {
@@ -292,28 +272,11 @@ pub fn connection_lost<'py>(
             state.error.set(exception.clone());
         }
     }
-    state.connection_lost.set(true);
-    if state.paused.get() {
-        state.drain_waiters.visit(py, |waiter| {
-            if !waiting::is_done(waiter)? {
-                resolve(waiter, exception)?;
-            }
-            Ok(true)
-        })?;
-    }
+    state.flow.lose_connection(exception)?;
     for slot in [&state.reader, &state.writer, &state.task, &state.transport] {
         drop(slot.take(py));
     }
     Ok(())
-}
-
-/// `future.set_result(None)`, or `set_exception`.
-fn resolve<'py>(future: &Bound<'py, PyAny>, exception: &Bound<'py, PyAny>) -> PyResult<()> {
-    let py = future.py();
-    if exception.is_none() {
-        return waiting::wake(future, none(py));
-    }
-    future.call_method1(intern!(py, "set_exception"), (exception,)).map(drop)
 }
 
 /// `_closed`.
@@ -323,44 +286,13 @@ pub fn closed<'py>(this: &Bound<'py, StreamReaderProtocol>) -> PyResult<Bound<'p
     if let Some(future) = state.closed.get(py) {
         return Ok(future);
     }
-    let future = futures::create_for(&state.event_loop.get_or_none(py))?;
+    let future = futures::create_for(&state.flow.event_loop.get_or_none(py))?;
     state.closed.set(future.clone());
     if state.outcome.replace(Outcome::Pending) != Outcome::Pending {
         let error = state.error.take(py).unwrap_or_else(|| none(py));
         resolve(&future, &error)?;
     }
     Ok(future)
-}
-
-/// `pause_writing`.
-pub fn pause_writing(this: &Bound<'_, StreamReaderProtocol>) -> PyResult<()> {
-    if this.state().paused.replace(true) {
-        return Err(PyAssertionError::new_err(()));
-    }
-    log(this, "%r pauses writing")
-}
-
-/// `resume_writing`.
-pub fn resume_writing(this: &Bound<'_, StreamReaderProtocol>) -> PyResult<()> {
-    let py = this.py();
-    if !this.state().paused.replace(false) {
-        return Err(PyAssertionError::new_err(()));
-    }
-    log(this, "%r resumes writing")?;
-    this.state().drain_waiters.visit(py, |waiter| {
-        if !waiting::is_done(waiter)? {
-            waiting::wake(waiter, none(py))?;
-        }
-        Ok(true)
-    })
-}
-
-fn log(this: &Bound<'_, StreamReaderProtocol>, text: &str) -> PyResult<()> {
-    let py = this.py();
-    if !is_debug(&this.state().event_loop.get_or_none(py))? {
-        return Ok(());
-    }
-    names::LOGGER.get(py)?.call_method1(intern!(py, "debug"), (text, this)).map(drop)
 }
 
 /// tp_finalize: an exception that nobody asked for is not reported. CPython: __del__

@@ -5,50 +5,14 @@ use ferrio_capi::method::{Arguments, Members, Object};
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::properties::{flag_property, given, slot_property};
 use super::protocol::{self, PROTOCOL, ProtocolState, StreamReaderProtocol};
-use super::{draining, serving};
+use super::{draining, flow_control, serving};
 use crate::errors;
 use crate::names::{self, boolean, none};
 
 type This<'a, 'py> = &'a Bound<'py, StreamReaderProtocol>;
 type Value<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
-
-fn given<'py>(value: Value<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    value.cloned().ok_or_else(errors::cannot_be_deleted)
-}
-
-/// A property that is one slot of the state, None when it is empty.
-macro_rules! slot_property {
-    ($members:expr, $name:literal, $slot:ident) => {
-        $members.get_set::<StreamReaderProtocol, _, _>(
-            $name,
-            |this: &Bound<'_, StreamReaderProtocol>| Ok(this.state().$slot.get_or_none(this.py())),
-            |this: &Bound<'_, StreamReaderProtocol>, value: Option<&Bound<'_, PyAny>>| {
-                let value = given(value)?;
-                this.state()
-                    .$slot
-                    .replace(value.py(), Some(value).filter(|value| !value.is_none()));
-                Ok(())
-            },
-        )
-    };
-}
-
-/// A property that is one flag of the state.
-macro_rules! flag_property {
-    ($members:expr, $name:literal, $flag:ident) => {
-        $members.get_set::<StreamReaderProtocol, _, _>(
-            $name,
-            |this: &Bound<'_, StreamReaderProtocol>| {
-                Ok(boolean(this.py(), this.state().$flag.get()))
-            },
-            |this: &Bound<'_, StreamReaderProtocol>, value: Option<&Bound<'_, PyAny>>| {
-                this.state().$flag.set(given(value)?.is_truthy()?);
-                Ok(())
-            },
-        )
-    };
-}
 
 fn stream_reader<'py>(this: This<'_, 'py>) -> Object<'py> {
     Ok(protocol::living_reader(this)?.unwrap_or_else(|| none(this.py())))
@@ -78,15 +42,6 @@ fn set_closed(this: This<'_, '_>, value: Value<'_, '_>) -> PyResult<()> {
     Ok(())
 }
 
-fn drain_waiters<'py>(this: This<'_, 'py>) -> Object<'py> {
-    this.state().drain_waiters.show(this.py())
-}
-
-fn set_drain_waiters(this: This<'_, '_>, value: Value<'_, '_>) -> PyResult<()> {
-    this.state().drain_waiters.set(&given(value)?);
-    Ok(())
-}
-
 fn connection_made<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     let transport = arguments.named("connection_made", "transport")?;
     serving::connection_made(this, transport)?;
@@ -107,16 +62,6 @@ fn data_received<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Obj
 
 fn eof_received<'py>(this: This<'_, 'py>) -> Object<'py> {
     Ok(boolean(this.py(), protocol::eof_received(this)?))
-}
-
-fn pause_writing<'py>(this: This<'_, 'py>) -> Object<'py> {
-    protocol::pause_writing(this)?;
-    Ok(none(this.py()))
-}
-
-fn resume_writing<'py>(this: This<'_, 'py>) -> Object<'py> {
-    protocol::resume_writing(this)?;
-    Ok(none(this.py()))
 }
 
 fn close_waiter<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
@@ -151,21 +96,20 @@ fn replace_writer<'py>(this: This<'_, 'py>, writer: &Bound<'py, PyAny>) -> Objec
 
 fn attributes(members: Members) -> Members {
     type P = StreamReaderProtocol;
-    let members = slot_property!(members, c"_loop", event_loop);
-    let members = slot_property!(members, c"_stream_reader_wr", reader);
-    let members = slot_property!(members, c"_client_connected_cb", client_connected);
-    let members = slot_property!(members, c"_task", task);
-    let members = slot_property!(members, c"_transport", transport);
-    let members = slot_property!(members, c"_stream_writer", writer);
-    let members = slot_property!(members, c"_source_traceback", source_traceback);
-    let members = flag_property!(members, c"_connection_lost", connection_lost);
-    let members = flag_property!(members, c"_paused", paused);
-    let members = flag_property!(members, c"_over_ssl", over_ssl);
-    flag_property!(members, c"_reject_connection", reject_connection)
+    let members = slot_property!(members, P, c"_loop", flow.event_loop);
+    let members = slot_property!(members, P, c"_stream_reader_wr", reader);
+    let members = slot_property!(members, P, c"_client_connected_cb", client_connected);
+    let members = slot_property!(members, P, c"_task", task);
+    let members = slot_property!(members, P, c"_transport", transport);
+    let members = slot_property!(members, P, c"_stream_writer", writer);
+    let members = slot_property!(members, P, c"_source_traceback", source_traceback);
+    let members = flag_property!(members, P, c"_connection_lost", flow.connection_lost);
+    let members = flag_property!(members, P, c"_paused", flow.paused);
+    let members = flag_property!(members, P, c"_over_ssl", over_ssl);
+    flag_property!(members, P, c"_reject_connection", reject_connection)
         .get::<P, _>(c"_stream_reader", stream_reader)
         .get_set::<P, _, _>(c"_strong_reader", strong_reader, set_strong_reader)
         .get_set::<P, _, _>(c"_closed", closed, set_closed)
-        .get_set::<P, _, _>(c"_drain_waiters", drain_waiters, set_drain_waiters)
 }
 
 fn methods(members: Members) -> Members {
@@ -181,16 +125,18 @@ fn methods(members: Members) -> Members {
         .keywords::<P, _>(c"connection_lost(exc)", connection_lost, c"The connection is over.")
         .keywords::<P, _>(c"data_received(data)", data_received, c"Feed the reader.")
         .noargs::<P, _>(c"eof_received", eof_received, c"The peer sends no more.")
-        .noargs::<P, _>(c"pause_writing", pause_writing, c"Have drain() wait.")
-        .noargs::<P, _>(c"resume_writing", resume_writing, c"Wake who waits in drain().")
         .keywords::<P, _>(c"_get_close_waiter(stream)", close_waiter, c"The future of the end.")
 }
 
 /// Makes the type.
 pub fn create(py: Python<'_>) -> PyResult<()> {
-    let members = draining::protocol_members(methods(attributes(Members::default())))
-        .init::<StreamReaderProtocol, _>(protocol::init)
-        .finalize::<StreamReaderProtocol, _>(protocol::finalize)
+    type P = StreamReaderProtocol;
+    let parts = [attributes, methods, flow_control::members::<P>, draining::protocol_members::<P>];
+    let members = parts
+        .into_iter()
+        .fold(Members::default(), |members, add| add(members))
+        .init::<P, _>(protocol::init)
+        .finalize::<P, _>(protocol::finalize)
         .instance_dict()
         .doc(c"StreamReaderProtocol(stream_reader, client_connected_cb=None, loop=None)\n--\n\nBetween a transport and a StreamReader; see asyncio.StreamReaderProtocol.");
     let base = names::PROTOCOL.class(py)?;

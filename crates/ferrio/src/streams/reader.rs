@@ -220,6 +220,15 @@ pub fn feed_data<'py>(this: &Bound<'py, StreamReader>, data: &Bound<'py, PyAny>)
     pause_transport(this)
 }
 
+/// `feed_data` of any reader.
+#[inline]
+pub fn feed_data_to<'py>(reader: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -> PyResult<()> {
+    match as_plain(reader) {
+        Some(plain) => feed_data(plain, data),
+        None => reader.call_method1(intern!(reader.py(), "feed_data"), (data,)).map(drop),
+    }
+}
+
 /// More is there than twice the limit.
 #[cold]
 fn pause_transport(this: &Bound<'_, StreamReader>) -> PyResult<()> {
@@ -246,6 +255,14 @@ pub fn feed_eof(this: &Bound<'_, StreamReader>) -> PyResult<()> {
     check_initialised(this)?;
     this.state().eof.set(true);
     ask(this, intern!(this.py(), "_wakeup_waiter"), wake_waiter)
+}
+
+/// `feed_eof` of any reader.
+pub fn feed_eof_to(reader: &Bound<'_, PyAny>) -> PyResult<()> {
+    match as_plain(reader) {
+        Some(plain) => feed_eof(plain),
+        None => reader.call_method0(intern!(reader.py(), "feed_eof")).map(drop),
+    }
 }
 
 /// `_wakeup_waiter`.

@@ -6,6 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::properties::{flag_property, given, slot_property};
 use super::reader::{self, READER, StreamReader};
 use super::{lines, reading};
 use crate::errors;
@@ -13,25 +14,12 @@ use crate::names::{self, boolean, none};
 
 type Value<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
-fn given<'py>(value: Value<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    value.cloned().ok_or_else(errors::cannot_be_deleted)
-}
-
 fn limit<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
     this.state().limit.get(this.py()).ok_or_else(|| errors::missing(this, "_limit"))
 }
 
 fn set_limit(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<()> {
     this.state().set_limit(given(value)?)
-}
-
-fn event_loop<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
-    Ok(this.state().event_loop.get_or_none(this.py()))
-}
-
-fn set_event_loop(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<()> {
-    this.state().event_loop.set(given(value)?);
-    Ok(())
 }
 
 fn buffer<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
@@ -42,24 +30,6 @@ fn set_buffer(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<
     this.state().content.set(given(value)?)
 }
 
-fn eof<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
-    Ok(boolean(this.py(), this.state().eof.get()))
-}
-
-fn set_eof(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<()> {
-    this.state().eof.set(given(value)?.is_truthy()?);
-    Ok(())
-}
-
-fn waiter<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
-    Ok(this.state().waiter.get_or_none(this.py()))
-}
-
-fn set_waiter(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<()> {
-    this.state().waiter.set(given(value)?);
-    Ok(())
-}
-
 fn private_exception<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
     reader::check_initialised(this)?;
     Ok(this.state().exception.get_or_none(this.py()))
@@ -67,33 +37,6 @@ fn private_exception<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
 
 fn set_private_exception(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<()> {
     this.state().exception.set(given(value)?);
-    Ok(())
-}
-
-fn transport<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
-    Ok(this.state().transport.get_or_none(this.py()))
-}
-
-fn set_private_transport(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<()> {
-    this.state().transport.set(given(value)?);
-    Ok(())
-}
-
-fn paused<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
-    Ok(boolean(this.py(), this.state().paused.get()))
-}
-
-fn set_paused(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<()> {
-    this.state().paused.set(given(value)?.is_truthy()?);
-    Ok(())
-}
-
-fn source_traceback<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
-    Ok(this.state().source_traceback.get_or_none(this.py()))
-}
-
-fn set_source_traceback(this: &Bound<'_, StreamReader>, value: Value<'_, '_>) -> PyResult<()> {
-    this.state().source_traceback.set(given(value)?);
     Ok(())
 }
 
@@ -190,16 +133,15 @@ fn repr<'py>(this: &Bound<'py, StreamReader>) -> Object<'py> {
 
 fn attributes(members: Members) -> Members {
     type R = StreamReader;
-    members
+    let members = slot_property!(members, R, c"_loop", event_loop);
+    let members = slot_property!(members, R, c"_waiter", waiter);
+    let members = slot_property!(members, R, c"_transport", transport);
+    let members = slot_property!(members, R, c"_source_traceback", source_traceback);
+    let members = flag_property!(members, R, c"_eof", eof);
+    flag_property!(members, R, c"_paused", paused)
         .get_set::<R, _, _>(c"_limit", limit, set_limit)
-        .get_set::<R, _, _>(c"_loop", event_loop, set_event_loop)
         .get_set::<R, _, _>(c"_buffer", buffer, set_buffer)
-        .get_set::<R, _, _>(c"_eof", eof, set_eof)
-        .get_set::<R, _, _>(c"_waiter", waiter, set_waiter)
         .get_set::<R, _, _>(c"_exception", private_exception, set_private_exception)
-        .get_set::<R, _, _>(c"_transport", transport, set_private_transport)
-        .get_set::<R, _, _>(c"_paused", paused, set_paused)
-        .get_set::<R, _, _>(c"_source_traceback", source_traceback, set_source_traceback)
 }
 
 fn methods(members: Members) -> Members {

@@ -77,7 +77,7 @@ fn report_to_loop(
     report: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
     let py = this.py();
-    let event_loop = this.state().event_loop.get_or_none(py);
+    let event_loop = this.state().flow.event_loop.get_or_none(py);
     event_loop.call_method1(intern!(py, "call_exception_handler"), (report,)).map(drop)
 }
 
@@ -108,7 +108,7 @@ fn serve<'py>(
     let ended = callback::new(py, &ENDED)?;
     ended.state().owner.set(this.clone());
     ended.state().first.set(transport.clone());
-    let event_loop = state.event_loop.get_or_none(py);
+    let event_loop = state.flow.event_loop.get_or_none(py);
     if let Some(native) = as_native(&event_loop).filter(|native| native.get().makes_tasks(py))
         && send::is_exact_coroutine(&result)
     {

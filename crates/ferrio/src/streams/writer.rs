@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi, intern};
 
-use super::protocol::StreamReaderProtocol;
+use super::flow_control::FlowControlled;
 use super::reader::StreamReader;
 use crate::errors::{Finalizer, warn_unclosed};
 use crate::futures::methods as futures;
@@ -120,8 +120,8 @@ pub fn init<'py>(
 ///
 /// # Errors
 /// What the loop's `create_future` raises.
-pub fn new<'py>(
-    protocol: &Bound<'py, StreamReaderProtocol>,
+pub fn new<'py, P: FlowControlled>(
+    protocol: &Bound<'py, P>,
     transport: &Bound<'py, PyAny>,
     reader: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, StreamWriter>> {
@@ -131,7 +131,7 @@ pub fn new<'py>(
     state.transport.set(transport.clone());
     state.protocol.set(protocol.clone());
     state.reader.replace(py, reader.cloned());
-    state.event_loop.replace(py, protocol.state().event_loop.get(py));
+    state.event_loop.replace(py, P::flow(protocol.state()).event_loop.get(py));
     Ok(this)
 }
 

@@ -11,28 +11,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::draining;
+use super::properties::{given, slot_property};
 use super::writer::{self, StreamWriter, WRITER};
-use crate::errors;
 use crate::names::{self, boolean};
 use crate::transports::stream::direct;
 
 type This<'a, 'py> = &'a Bound<'py, StreamWriter>;
-
-/// A property that is one slot of the state, None when it is empty.
-macro_rules! slot_property {
-    ($members:expr, $name:literal, $slot:ident) => {
-        $members.get_set::<StreamWriter, _, _>(
-            $name,
-            |this: &Bound<'_, StreamWriter>| Ok(this.state().$slot.get_or_none(this.py())),
-            |this: &Bound<'_, StreamWriter>, value: Option<&Bound<'_, PyAny>>| {
-                let value = value.ok_or_else(errors::cannot_be_deleted)?;
-                let value = Some(value.clone()).filter(|value| !value.is_none());
-                this.state().$slot.replace(this.py(), value);
-                Ok(())
-            },
-        )
-    };
-}
 
 fn transport<'py>(this: This<'_, 'py>) -> Object<'py> {
     Ok(writer::transport(this))
@@ -43,7 +27,7 @@ fn complete<'py>(this: This<'_, 'py>) -> Object<'py> {
 }
 
 fn set_complete(this: This<'_, '_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-    this.state().complete.set(value.ok_or_else(errors::cannot_be_deleted)?.clone());
+    this.state().complete.set(given(value)?);
     Ok(())
 }
 
@@ -104,10 +88,10 @@ fn repr<'py>(this: This<'_, 'py>) -> Object<'py> {
 }
 
 fn attributes(members: Members) -> Members {
-    let members = slot_property!(members, c"_transport", transport);
-    let members = slot_property!(members, c"_protocol", protocol);
-    let members = slot_property!(members, c"_reader", reader);
-    slot_property!(members, c"_loop", event_loop)
+    let members = slot_property!(members, StreamWriter, c"_transport", transport);
+    let members = slot_property!(members, StreamWriter, c"_protocol", protocol);
+    let members = slot_property!(members, StreamWriter, c"_reader", reader);
+    slot_property!(members, StreamWriter, c"_loop", event_loop)
         .get_set::<StreamWriter, _, _>(c"_complete_fut", complete, set_complete)
         .get::<StreamWriter, _>(c"transport", transport)
 }

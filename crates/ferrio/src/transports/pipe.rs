@@ -9,6 +9,7 @@
 //! registration has another context and does nothing, as a cancelled handle.
 //! Shutdown: a transport that is dropped before it was closed warns and closes its pipe.
 
+mod child;
 mod members;
 pub mod read;
 mod unwritten;

@@ -1,9 +1,10 @@
 //! The class: its native members, and stock's functions for the rest.
 
+use ferrio_capi::derived;
 use ferrio_capi::method::Members;
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyString, PyType};
 
 use super::{BASE_SLOTS, DATAGRAM_TRANSPORT, DatagramTransport, attributes, reading, sending};
 use crate::names;
@@ -44,13 +45,8 @@ pub fn create(py: Python<'_>) -> PyResult<()> {
 
 /// The base class: what stock's class is an instance of, with the slots of the flow control.
 fn base(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
-    let flow_control = names::FLOW_CONTROL_MIXIN.get(py)?;
-    let bases = PyTuple::new(py, [flow_control, names::DATAGRAM_TRANSPORT.get(py)?])?;
-    let body = PyDict::new(py);
-    body.set_item("__slots__", PyTuple::empty(py))?;
-    body.set_item("__module__", "ferrio")?;
-    let made = py.get_type::<PyType>().call1(("DatagramTransport", bases, body))?;
-    Ok(made.cast_into::<PyType>()?)
+    let bases = [names::FLOW_CONTROL_MIXIN.get(py)?, names::DATAGRAM_TRANSPORT.get(py)?];
+    derived::join(py, "DatagramTransport", &bases)
 }
 
 /// Puts into the class what stock's has and ours has not: functions and constants.

@@ -13,14 +13,14 @@ use std::io::ErrorKind;
 use ferrio_capi::buffer::NewBytes;
 use ferrio_capi::method::{Arguments, Object};
 use ferrio_capi::signature::Signature;
-use ferrio_capi::{Class, NativeClass, State, StateOf, Visit, call};
+use ferrio_capi::{Class, NativeClass, State, StateOf, Visit};
 use ferrio_core::pipe as system;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{DerefToPyAny, PyInt, PyTuple};
 use pyo3::{PyTypeInfo, ffi, intern};
 
-use super::{EXTRA, Parts, PipeCalls, PipeState, PipeTransport, members};
+use super::{EXTRA, Parts, PipeCalls, PipeState, PipeTransport, child, members};
 use crate::errors;
 use crate::loop_state::{self, Act, Direction};
 use crate::names::{self, Imported, boolean, none};
@@ -190,8 +190,7 @@ fn read_ready(this: &Bound<'_, ReadPipe>) -> PyResult<()> {
             state.note_read(room, count);
             // SAFETY: the system call has written so many bytes.
             let data = unsafe { bytes.finish(count) }?;
-            let name = intern!(py, "data_received");
-            call::call_method(&this.protocol(), name, [&data]).map(drop)
+            child::data_received(&this.protocol(), &data)
         }
         Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
         Err(error) => this.fail(errors::os_error(py, &error), "Fatal read error on pipe transport"),
