@@ -98,6 +98,6 @@ def row(
 
 def all_rows() -> dict[str, Row]:
     """Every row by its name, in the order of the table."""
-    for topic in ("bench_tasks", "bench_sync", "bench_streams", "bench_timers", "bench_threads"):
-        importlib.import_module(topic)
+    for topic in ("tasks", "sync", "streams", "children", "timers", "threads"):
+        importlib.import_module(f"bench_{topic}")
     return _rows

@@ -19,6 +19,7 @@ mod reader_members;
 mod reading;
 mod serving;
 mod subprocess;
+mod transport_calls;
 mod writer;
 mod writer_members;
 

@@ -17,7 +17,7 @@ mod pipe;
 mod protocol;
 mod reading;
 mod stock;
-mod transport;
+pub mod transport;
 mod transport_methods;
 mod writing;
 
@@ -26,6 +26,7 @@ use pyo3::prelude::*;
 
 pub use engine::{locate, path, set_engine};
 pub use protocol::SSLProtocol;
+pub use transport_methods::write_data;
 
 use crate::transports::stream::direct::{self, TlsReceiver};
 

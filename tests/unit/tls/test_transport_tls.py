@@ -78,6 +78,45 @@ def test_a_large_message_over_tls(loop, run, serve, client_context):
     assert run(main())
 
 
+def test_long_writes_of_one_step_to_a_peer_that_reads_late(
+    loop, run, server_context, client_context
+):
+    """The first is longer than the mark of the transport below, by what TLS adds to it."""
+    rounds = [(bytes([number]) * 65_536, bytes([number]) * 37_000) for number in range(200)]
+
+    async def main():
+        written = loop.create_future()
+
+        async def write(reader, writer):
+            await reader.readexactly(1)
+            for first, second in rounds:
+                writer.write(first)
+                writer.write(second)
+                await asyncio.sleep(0)
+            below = writer.transport._ssl_protocol._transport
+            sizes = writer.transport.get_write_buffer_size(), below.get_write_buffer_size()
+            written.set_result(sizes)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+        server = await asyncio.start_server(write, "127.0.0.1", 0, ssl=server_context)
+        address = server.sockets[0].getsockname()
+        reader, writer = await asyncio.open_connection(*address, ssl=client_context)
+        writer.transport.pause_reading()
+        writer.write(b"x")
+        above, below = await written
+        writer.transport.resume_reading()
+        received = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        await server.wait_closed()
+        return above > 512 * 1024, below > 65_536, received == b"".join(map(b"".join, rounds))
+
+    assert run(main()) == (True, True, True)
+
+
 def test_extra_info_of_a_tls_transport(loop, run, serve, client_context):
     address = serve()
 

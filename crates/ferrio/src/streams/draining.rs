@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 
 use super::flow_control::{FlowControl, FlowControlled};
 use super::protocol::{self, Outcome, StreamReaderProtocol};
-use super::reader;
 use super::subprocess::{self, SubprocessStreamProtocol};
 use super::writer::{self, StreamWriter};
+use super::{reader, transport_calls};
 use crate::coroutine::{self, Coroutine, Kind, Progress, awaiting};
 use crate::errors;
 use crate::futures::methods as futures;
@@ -81,7 +81,7 @@ fn drain<'py>(this: &Bound<'py, Coroutine>) -> PyResult<Progress<'py>> {
             return Err(handled::raise(py, &exception));
         }
     }
-    if writer::is_closing(&writer::transport(&writer))? {
+    if transport_calls::is_closing(&writer::transport(&writer))? {
         this.state().number.set(YIELDED);
         return awaiting(sleep::zero(py)?);
     }

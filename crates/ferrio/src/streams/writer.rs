@@ -13,6 +13,7 @@ use pyo3::{PyTypeInfo, ffi, intern};
 
 use super::flow_control::FlowControlled;
 use super::reader::StreamReader;
+use super::transport_calls;
 use crate::errors::{Finalizer, warn_unclosed};
 use crate::futures::methods as futures;
 use crate::locks::waiting;
@@ -154,21 +155,12 @@ pub fn transport<'py>(this: &Bound<'py, StreamWriter>) -> Bound<'py, PyAny> {
     this.state().transport.get_or_none(this.py())
 }
 
-/// `transport.is_closing()`.
-#[inline]
-pub fn is_closing(transport: &Bound<'_, PyAny>) -> PyResult<bool> {
-    match direct::is_closing(transport) {
-        Some(closing) => Ok(closing),
-        None => transport.call_method0(intern!(transport.py(), "is_closing"))?.is_truthy(),
-    }
-}
-
 /// tp_finalize: one that nobody closed. CPython: StreamWriter.__del__
 pub fn finalize(this: &Bound<'_, StreamWriter>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
     let Some(transport) = state.transport.get(py) else { return Ok(()) };
-    if is_closing(&transport)? {
+    if transport_calls::is_closing(&transport)? {
         return Ok(());
     }
     let event_loop = state.event_loop.get_or_none(py);

@@ -10,9 +10,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::draining;
 use super::properties::{given, slot_property};
 use super::writer::{self, StreamWriter, WRITER};
+use super::{draining, transport_calls};
 use crate::names::{self, boolean};
 use crate::transports::stream::direct;
 
@@ -32,7 +32,7 @@ fn set_complete(this: This<'_, '_>, value: Option<&Bound<'_, PyAny>>) -> PyResul
 }
 
 fn write<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    direct::write(&writer::transport(this), arguments.named("write", "data")?)?;
+    transport_calls::write(&writer::transport(this), arguments.named("write", "data")?)?;
     Ok(names::none(this.py()))
 }
 

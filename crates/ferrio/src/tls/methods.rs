@@ -12,12 +12,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::protocol::{SSL_PROTOCOL, SSLProtocol};
+use super::protocol::{self, SSL_PROTOCOL, SSLProtocol};
 use super::{
     ending, engine, errors, flow, handshake, making, members, reading, transport, writing,
 };
 use crate::names::{self, boolean, none};
-use crate::transports::stream::direct;
 
 type This<'a, 'py> = &'a Bound<'py, SSLProtocol>;
 
@@ -167,13 +166,8 @@ fn set_app_protocol<'py>(this: This<'_, 'py>, protocol: &Bound<'py, PyAny>) -> O
     Ok(none(this.py()))
 }
 
-pub(super) fn is_transport_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
-    let py = this.py();
-    let Some(transport) = this.state().transport.get(py) else { return Ok(boolean(py, false)) };
-    match direct::is_closing(&transport) {
-        Some(closing) => Ok(boolean(py, closing)),
-        None => transport.call_method0(intern!(py, "is_closing")),
-    }
+fn is_transport_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
+    Ok(boolean(this.py(), protocol::is_transport_closing(this)?))
 }
 
 fn get_app_transport<'py>(this: This<'_, 'py>) -> Object<'py> {

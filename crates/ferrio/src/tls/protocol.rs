@@ -10,14 +10,15 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 
-use ferrio_capi::{Class, NativeClass, Shared, Slot, State, Visit};
+use ferrio_capi::{Class, NativeClass, Shared, Slot, State, StateOf, Visit};
 use ferrio_core::tls::{Machine, Marks};
 use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
-use pyo3::{PyTypeInfo, ffi};
+use pyo3::{PyTypeInfo, ffi, intern};
 
 use super::engine::Direct;
 use crate::deque::Deque;
+use crate::transports::stream::direct;
 
 pub(super) static SSL_PROTOCOL: Class<SSLProtocol> = Class::new();
 
@@ -150,4 +151,13 @@ impl NativeClass for SSLProtocol {
 #[inline]
 pub fn as_plain<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, SSLProtocol>> {
     SSL_PROTOCOL.cast_exact(object).filter(|protocol| SSL_PROTOCOL.is_plain(protocol))
+}
+
+/// `_is_transport_closing`.
+pub fn is_transport_closing(this: &Bound<'_, SSLProtocol>) -> PyResult<bool> {
+    let Some(transport) = this.state().transport.get(this.py()) else { return Ok(false) };
+    match direct::is_closing(&transport) {
+        Some(closing) => Ok(closing),
+        None => transport.call_method0(intern!(this.py(), "is_closing"))?.is_truthy(),
+    }
 }

@@ -12,8 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::DerefToPyAny;
 use pyo3::{PyTypeInfo, ffi};
 
-use super::ending;
-use super::protocol::{ProtocolState, SSLProtocol};
+use super::protocol::{self, ProtocolState, SSLProtocol};
+use super::{ending, stock};
 use crate::errors::{Finalizer, warn_unclosed};
 use crate::names::none;
 
@@ -115,6 +115,26 @@ pub fn protocol_of<'py>(
             Err(PyAttributeError::new_err(text))
         }
     }
+}
+
+/// `object` as a transport that no Python code has changed.
+#[inline]
+pub fn as_plain<'a, 'py>(
+    object: &'a Bound<'py, PyAny>,
+) -> Option<&'a Bound<'py, SSLProtocolTransport>> {
+    TRANSPORT.cast_exact(object).filter(|transport| TRANSPORT.is_plain(transport))
+}
+
+/// `is_closing`.
+pub fn is_closing(this: &Bound<'_, SSLProtocolTransport>) -> PyResult<bool> {
+    let py = this.py();
+    if !this.state().closed.get()
+        && stock::asks_the_transport_below(py)?
+        && let Some(protocol) = this.state().protocol.get(py)
+    {
+        return protocol::is_transport_closing(protocol.cast::<SSLProtocol>()?);
+    }
+    Ok(this.state().closed.get())
 }
 
 /// `close`.

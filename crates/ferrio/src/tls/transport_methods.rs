@@ -11,7 +11,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyTuple};
 
 use super::protocol::SSLProtocol;
 use super::transport::{self, SSLProtocolTransport, TRANSPORT, protocol_of};
-use super::{engine, flow, making, methods, reading, stock, writing};
+use super::{engine, flow, making, methods, reading, writing};
 use crate::errors;
 use crate::names::{self, boolean, none};
 
@@ -54,14 +54,7 @@ fn closed<'py>(this: This<'_, 'py>) -> Object<'py> {
 }
 
 fn is_closing<'py>(this: This<'_, 'py>) -> Object<'py> {
-    let py = this.py();
-    if !this.state().closed.get()
-        && stock::asks_the_transport_below(py)?
-        && let Some(protocol) = this.state().protocol.get(py)
-    {
-        return methods::is_transport_closing(protocol.cast::<SSLProtocol>()?);
-    }
-    closed(this)
+    Ok(boolean(this.py(), transport::is_closing(this)?))
 }
 
 fn close<'py>(this: This<'_, 'py>) -> Object<'py> {
@@ -164,7 +157,12 @@ fn protocol_paused<'py>(this: This<'_, 'py>) -> Object<'py> {
 }
 
 fn write<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
-    let data = arguments.named("write", "data")?;
+    write_data(this, arguments.named("write", "data")?)?;
+    Ok(none(this.py()))
+}
+
+/// `write(data)`.
+pub fn write_data<'py>(this: This<'_, 'py>, data: &Bound<'py, PyAny>) -> PyResult<()> {
     let known = data.is_instance_of::<PyBytes>()
         || data.is_instance_of::<PyByteArray>()
         || data.is_instance_of::<PyMemoryView>();
@@ -174,9 +172,10 @@ fn write<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py>
         return Err(PyTypeError::new_err(text));
     }
     if data.len()? > 0 {
-        writing::write(&protocol_of(this, "_write_appdata")?, data)?;
+        writing::write(&protocol_of(this, "_write_appdata")?, data)
+    } else {
+        Ok(())
     }
-    Ok(none(this.py()))
 }
 
 fn writelines<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {

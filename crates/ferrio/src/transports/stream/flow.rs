@@ -91,6 +91,12 @@ pub fn maybe_pause(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
         return Ok(());
     }
     if state.deferred.get() {
+        if state.tls_protocol.get() && state.buffered() as f64 <= 2.0 * water_marks(this).0 {
+            // Records make a write of 64 KiB longer than the mark, and more is to come with it. A TLS protocol
+            // pauses nobody until much more waits; it is told when the item has ended.
+            state.native_loop(this.py())?.get().call_after_item();
+            return Ok(());
+        }
         // What is deferred does not wait for the peer: only what is left after sending counts.
         writing::flush(this)?;
         if state.buffered() as f64 <= water_marks(this).0 {

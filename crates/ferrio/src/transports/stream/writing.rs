@@ -212,7 +212,7 @@ fn flush_before_poll(object: &Bound<'_, PyAny>) {
     if wrote_once(this) {
         this.state().gathers.set(false);
     }
-    if let Err(error) = flush(this) {
+    if let Err(error) = flush(this).and_then(|()| flow::maybe_pause(this)) {
         error.write_unraisable(object.py(), Some(object));
     }
 }
