@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use super::bio::Wire;
 use super::library::{Library, Ssl};
 use super::{Engine, engine};
+use crate::runtime::without_gil;
 
 /// What a call came to.
 #[must_use]
@@ -102,6 +103,17 @@ impl Connection {
         let start = data.as_ptr().cast::<c_void>();
         // SAFETY: `call` proves the SSL; `len` bytes are there.
         self.call(socket, |library| unsafe { (library.ssl_write)(self.ssl, start, len) })
+    }
+
+    /// Goes on with the handshake, as far as the ciphertext that is there allows. As in the SSLObject's method
+    /// the thread is detached meanwhile: callbacks of the context attach it themselves. That method has to
+    /// have the last word, on any outcome but [`Outcome::Again`]; what it finds is the same.
+    pub fn handshake(&self, socket: &Bound<'_, PyAny>) -> Outcome {
+        self.call(socket, |library| {
+            // SAFETY: `call` proves the SSL, whose object is held. OpenSSL and the `Wire`, which is Sync, touch no
+            // Python object, and the context's callbacks take the GIL.
+            unsafe { without_gil(socket.py(), || (library.ssl_do_handshake)(self.ssl)) }
+        })
     }
 
     /// Whether OpenSSL holds data that [`Connection::read`] would give without more ciphertext.

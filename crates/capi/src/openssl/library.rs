@@ -58,6 +58,7 @@ library! {
     version_num = c"OpenSSL_version_num": fn() -> c_ulong;
     ssl_read = c"SSL_read": fn(Ssl, *mut c_void, c_int) -> c_int;
     ssl_write = c"SSL_write": fn(Ssl, *const c_void, c_int) -> c_int;
+    ssl_do_handshake = c"SSL_do_handshake": fn(Ssl) -> c_int;
     ssl_get_error = c"SSL_get_error": fn(Ssl, c_int) -> c_int;
     ssl_has_pending = c"SSL_has_pending": fn(Ssl) -> c_int;
     ssl_get_rbio = c"SSL_get_rbio": fn(Ssl) -> Bio;

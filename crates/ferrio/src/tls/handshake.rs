@@ -1,12 +1,13 @@
 //! The beginning of a connection, up to the application's connection_made().
 
 use ferrio_capi::call::call_method;
+use ferrio_capi::openssl::Outcome;
 use ferrio_capi::{StateOf, handled};
 use ferrio_core::tls::Phase;
 use pyo3::exceptions::{PyConnectionAbortedError, PyConnectionResetError, PyException};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use super::protocol::SSLProtocol;
 use super::{engine, errors, methods, reading, transport, writing};
@@ -37,6 +38,7 @@ pub fn start(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let seconds = state.handshake_timeout.get_or_none(py);
     let timer = call_method(&event_loop, intern!(py, "call_later"), [&seconds, &check])?;
     state.handshake_timer.set(timer);
+    note_callbacks(this, &[intern!(py, "_msg_callback"), intern!(py, "keylog_filename")])?;
     go_on(this)
 }
 
@@ -53,9 +55,16 @@ pub fn check_timeout(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     errors::fatal(this, error.bind(this.py()).as_any(), "Fatal error on transport")
 }
 
-/// `_do_handshake`.
+/// `_do_handshake`. Most calls find that ciphertext has to come first: told by OpenSSL itself, that takes no
+/// exception.
 pub fn go_on(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
+    if let Some((direct, socket)) = reading::straight(this)
+        && !direct.connection.is_busy()
+        && direct.connection.handshake(&socket) == Outcome::Again
+    {
+        return writing::process_outgoing(this);
+    }
     match engine::call_object(this, intern!(py, "do_handshake")) {
         Ok(None) => Ok(()),
         Ok(Some(_)) => complete(this, None),
@@ -96,7 +105,7 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
         engine::ask_object(this, intern!(py, "compression"))?,
     )?;
     extra.set_item(intern!(py, "ssl_object"), &object)?;
-    note_callback(this, &object)?;
+    note_callbacks(this, &[intern!(py, "_msg_callback")])?;
     if state.machine.tell_made() {
         let transport = transport::get(this)?;
         let protocol = state.app_protocol.get_or_none(py);
@@ -106,13 +115,23 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
     reading::read(this)
 }
 
-/// Exceptions of the program's `_msg_callback` wait in the `_ssl` object for its next public call.
-fn note_callback<'py>(this: &Bound<'py, SSLProtocol>, object: &Bound<'py, PyAny>) -> PyResult<()> {
+/// Exceptions of callbacks wait in the `_ssl` object for its next public call: where the context has one of
+/// these, all goes through the object.
+fn note_callbacks<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    names: &[&Bound<'py, PyString>],
+) -> PyResult<()> {
     let py = this.py();
-    let Some(direct) = this.state().direct.get() else { return Ok(()) };
-    let context = object.getattr(intern!(py, "context"))?;
-    let callback = context.getattr_opt(intern!(py, "_msg_callback"))?;
-    direct.through_object.set(callback.is_some_and(|callback| !callback.is_none()));
+    let state = this.state();
+    let Some((direct, socket)) = state.direct.get().zip(state.socket.get(py)) else {
+        return Ok(());
+    };
+    let context = socket.getattr(intern!(py, "context"))?;
+    let mut found = false;
+    for name in names {
+        found |= context.getattr_opt(*name)?.is_some_and(|callback| !callback.is_none());
+    }
+    direct.through_object.set(found);
     Ok(())
 }
 
