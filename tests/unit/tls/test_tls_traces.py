@@ -74,6 +74,35 @@ def test_a_record_that_comes_in_pieces(trace_of_server, base):
     trace_of_server(scenario, base)
 
 
+def test_session_tickets_come_though_nobody_writes(trace_of_server):
+    async def scenario(trace, transport, peer, protocol):
+        await trace.turns(3)
+        peer.take()
+        with pytest.raises(ssl.SSLWantReadError):
+            peer.tls.read(1)
+        trace.note(peer.tls.version(), peer.tls.session.has_ticket)
+        transport.close()
+
+    assert ["TLSv1.3", True] in trace_of_server(scenario)
+
+
+def test_session_tickets_are_nothing_that_waits(trace_of_server):
+    def look(protocol, transport):
+        transport.set_write_buffer_limits(high=1)
+        protocol.trace.note(transport.get_write_buffer_size())
+
+    async def scenario(trace, transport, peer, protocol):
+        await trace.turns(3)
+        transport.close()
+
+    def connection_made(protocol, transport):
+        protocol.trace.loop.call_soon(look, protocol, transport)
+
+    trace = trace_of_server(scenario, connection_made=connection_made)
+    assert [0] in trace
+    assert not events(trace, "pause_writing")
+
+
 def test_close_reads_no_more(trace_of_server):
     async def scenario(trace, transport, peer, protocol):
         peer.write(b"before")

@@ -45,6 +45,9 @@ const WANT_READ: c_int = 2;
 const WANT_WRITE: c_int = 3;
 const ZERO_RETURN: c_int = 6;
 
+/// TLS1_3_VERSION of openssl/tls1.h
+const TLS1_3: c_int = 0x0304;
+
 impl Connection {
     /// Has the connection of `socket`, which was made over the two MemoryBIOs and has not begun, use `wire`
     /// instead of them. None when it cannot be; then it stays as it is.
@@ -114,6 +117,12 @@ impl Connection {
             // Python object, and the context's callbacks take the GIL.
             unsafe { without_gil(socket.py(), || (library.ssl_do_handshake)(self.ssl)) }
         })
+    }
+
+    /// Whether the version that was agreed on is 1.3, or a later one.
+    pub fn is_tls13(&self, socket: &Bound<'_, PyAny>) -> bool {
+        // SAFETY: the SSL of a living object.
+        self.is_of(socket) && unsafe { (self.engine.library.ssl_version)(self.ssl) >= TLS1_3 }
     }
 
     /// Whether OpenSSL holds data that [`Connection::read`] would give without more ciphertext.

@@ -64,6 +64,7 @@ library! {
     ssl_get_rbio = c"SSL_get_rbio": fn(Ssl) -> Bio;
     ssl_get_wbio = c"SSL_get_wbio": fn(Ssl) -> Bio;
     ssl_set_bio = c"SSL_set_bio": fn(Ssl, Bio, Bio);
+    ssl_version = c"SSL_version": fn(Ssl) -> c_int;
     ssl_is_server = c"SSL_is_server": fn(Ssl) -> c_int;
     err_peek_error = c"ERR_peek_error": fn() -> c_ulong;
     err_clear_error = c"ERR_clear_error": fn();

@@ -112,7 +112,7 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
         call_method(&protocol, intern!(py, "connection_made"), [&transport])?;
     }
     wake_waiter(this, None)?;
-    reading::read(this)
+    reading::read_and(this, writing::process_tickets)
 }
 
 /// Exceptions of callbacks wait in the `_ssl` object for its next public call: where the context has one of

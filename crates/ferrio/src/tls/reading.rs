@@ -105,14 +105,21 @@ pub fn resume_soon(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
 
 /// `_do_read`.
 pub fn read(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    read_and(this, writing::process_outgoing)
+}
+
+type Answer = fn(&Bound<'_, SSLProtocol>) -> PyResult<()>;
+
+/// `_do_read`, with `answer` in the place of `_process_outgoing`.
+pub fn read_and(this: &Bound<'_, SSLProtocol>, answer: Answer) -> PyResult<()> {
     if !this.state().machine.gives_data() {
         return Ok(());
     }
-    read_and_answer(this)
+    read_and_answer(this, answer)
         .or_else(|error| errors::fatal_unless_base(this, error, "Fatal error on SSL protocol"))
 }
 
-fn read_and_answer(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+fn read_and_answer(this: &Bound<'_, SSLProtocol>, answer: Answer) -> PyResult<()> {
     let state = this.state();
     if !state.app_reading_paused.get() {
         if state.app_is_buffered.get() {
@@ -121,7 +128,7 @@ fn read_and_answer(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
             copy(this)?;
         }
         if state.backlog.is_idle() {
-            writing::process_outgoing(this)?;
+            answer(this)?;
         } else {
             writing::write_backlog(this)?;
         }

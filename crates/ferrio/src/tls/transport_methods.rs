@@ -103,6 +103,7 @@ static READ_LIMITS: Signature<2> = Signature {
 
 fn set_write_limits<'py>(this: This<'_, 'py>, arguments: Arguments<'_, 'py>) -> Object<'py> {
     let protocol = protocol_of(this, "_set_write_buffer_limits")?;
+    writing::send_tickets(&protocol)?;
     set_limits(&protocol.state().writing, &WRITE_LIMITS, &arguments, flow::HIGH_WRITE)?;
     flow::control_app_writing(&protocol)?;
     Ok(none(this.py()))
@@ -141,7 +142,9 @@ fn get_read_limits<'py>(this: This<'_, 'py>) -> Object<'py> {
 }
 
 fn get_write_buffer_size<'py>(this: This<'_, 'py>) -> Object<'py> {
-    let size = flow::write_buffer_size(&protocol_of(this, "_get_write_buffer_size")?)?;
+    let protocol = protocol_of(this, "_get_write_buffer_size")?;
+    writing::send_tickets(&protocol)?;
+    let size = flow::write_buffer_size(&protocol)?;
     Ok(size.into_pyobject(this.py())?.into_any())
 }
 

@@ -6,12 +6,12 @@ use ferrio_capi::{StateOf, buffer};
 use ferrio_core::tls::Phase;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PySlice};
+use pyo3::types::{PyBytes, PySlice, PyTuple};
 
 use super::engine::{self, Direct};
 use super::protocol::SSLProtocol;
 use super::{errors, flow, reading};
-use crate::loop_state::as_native;
+use crate::loop_state::{Act, as_native, call_act_soon};
 use crate::names;
 use crate::transports::stream::direct;
 
@@ -214,6 +214,43 @@ pub fn process_outgoing(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
         send(this)?;
     }
     flow::control_app_writing(this)
+}
+
+/// `_process_outgoing` at the end of a handshake. All that a server of TLS 1.3 has to send then are session
+/// tickets. Nobody waits for them: they leave with the answer of a task that begins in the next turn, or else at
+/// its end.
+pub fn process_tickets(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    let py = this.py();
+    let event_loop = this.state().event_loop.get_or_none(py);
+    if waits_for_nobody(this)
+        && as_native(&event_loop).is_some_and(|native| native.get().takes_items())
+    {
+        return call_act_soon(&event_loop, this.as_any(), &SEND_TICKETS);
+    }
+    process_outgoing(this)
+}
+
+fn waits_for_nobody(this: &Bound<'_, SSLProtocol>) -> bool {
+    this.state().server_side.get()
+        && reading::straight(this).is_some_and(|(direct, socket)| {
+            direct.pipe.unsent() > 0 && direct.connection.is_tls13(&socket)
+        })
+}
+
+static SEND_TICKETS: Act = Act {
+    run: |this, _| {
+        let this = this.cast::<SSLProtocol>()?;
+        process_outgoing(this).or_else(|error| errors::fatal_unless_base(this, error, FATAL))
+    },
+    parts: |this| {
+        let py = this.py();
+        Ok((this.getattr(intern!(py, "_process_outgoing"))?, PyTuple::empty(py)))
+    },
+};
+
+/// Sends what [`process_tickets`] has left for later, because somebody looks.
+pub fn send_tickets(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
+    if this.state().transport_full.get() { Ok(()) } else { send(this) }
 }
 
 fn send(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
