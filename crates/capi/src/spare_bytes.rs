@@ -1,6 +1,8 @@
-//! A bytes object that was handed out and that nobody kept, to be filled again. The C library takes and
+//! Bytes objects that were handed out and that nobody has any more, to be filled again. The C library takes and
 //! returns blocks of more than a kilobyte the long way: 0.19 µs of the 6 an echo of 1 KiB takes.
 //! Reference: Include/cpython/bytesobject.h; _PyBytes_Resize changes an object under the same condition.
+
+use std::collections::VecDeque;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -14,11 +16,18 @@ const SMALLEST: usize = 480;
 /// What is larger is not kept in memory for a chance.
 const LARGEST: usize = 32 * 1024;
 
-/// The object. It lives where drops happen attached, like [`Ref`].
+/// How many objects are waited for that somebody still has, of at most so many bytes: those of as many
+/// connections whose tasks hold what they last read.
+const MOST_LENT: usize = 256;
+const LARGEST_LENT: usize = 4 * 1024;
+
+/// The objects. They live where drops happen attached, like [`Ref`].
 #[derive(Debug, Default)]
 pub struct SpareBytes {
     /// Invariant: an exact bytes object, and the only reference to it.
     spare: Option<Ref>,
+    /// Exact bytes objects that others had when they came back, the oldest first.
+    lent: VecDeque<Ref>,
 }
 
 impl SpareBytes {
@@ -28,7 +37,21 @@ impl SpareBytes {
         match self.spare.take_if(|spare| fits(spare, content.len())) {
             // SAFETY: the invariant, and that it has room, as was just asked.
             Some(spare) => unsafe { filled(spare.into_bound(py), content) },
-            None => PyBytes::new(py, content),
+            None => self.copy_into_returned(py, content),
+        }
+    }
+
+    /// [`SpareBytes::copy`] into the oldest of the lent objects, if nobody else has it by now.
+    fn copy_into_returned<'py>(&mut self, py: Python<'py>, content: &[u8]) -> Bound<'py, PyBytes> {
+        if self.lent.front().is_none_or(|oldest| oldest.is_shared(py)) {
+            return PyBytes::new(py, content);
+        }
+        match self.lent.pop_front() {
+            // SAFETY: an exact bytes object, the only reference to it, and that it has room.
+            Some(oldest) if fits(&oldest, content.len()) => unsafe {
+                filled(oldest.into_bound(py), content)
+            },
+            _ => PyBytes::new(py, content),
         }
     }
 
@@ -40,9 +63,15 @@ impl SpareBytes {
         if let Ok(bytes) = object.cast_into_exact::<PyBytes>()
             && (SMALLEST..=LARGEST).contains(&bytes.as_bytes().len())
         {
+            let len = bytes.as_bytes().len();
             let returned = Ref::new(bytes);
             if !returned.is_shared(py) {
                 self.spare = Some(returned);
+            } else if len <= LARGEST_LENT {
+                if self.lent.len() == MOST_LENT {
+                    drop(self.lent.pop_front());
+                }
+                self.lent.push_back(returned);
             }
         }
     }
