@@ -1,4 +1,4 @@
-"""The row about a child process that answers line by line, as servers of tools and of languages do."""
+"""The row about a child that answers line by line, as servers of tools and of languages do."""
 
 from __future__ import annotations
 
