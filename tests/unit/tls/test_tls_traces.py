@@ -103,6 +103,28 @@ def test_session_tickets_are_nothing_that_waits(trace_of_server):
     assert not events(trace, "pause_writing")
 
 
+def test_a_connection_that_is_aborted_before_its_session_tickets_left(
+    same_trace, server_side, client_side
+):
+    def fill_and_abort(protocol, transport):
+        transport.set_write_buffer_limits(high=1000)
+        while not events([event[1:] for event in protocol.trace.events], "pause_writing"):
+            transport.write(b"x" * 100_000)
+        transport.abort()
+
+    def connection_made(protocol, transport):
+        protocol.trace.loop.call_soon(fill_and_abort, protocol, transport)
+
+    async def scenario(trace):
+        protocol = trace.protocol("app", connection_made=connection_made)
+        _, peer = await serve(trace, protocol, server_side, client_side)
+        await settle(trace, peer)
+
+    trace = same_trace(scenario, turns=False)
+    assert events(trace, "connection_lost") == [["app", "connection_lost", None]]
+    assert not events(trace, "resume_writing")
+
+
 def test_close_reads_no_more(trace_of_server):
     async def scenario(trace, transport, peer, protocol):
         peer.write(b"before")

@@ -240,6 +240,10 @@ fn waits_for_nobody(this: &Bound<'_, SSLProtocol>) -> bool {
 static SEND_TICKETS: Act = Act {
     run: |this, _| {
         let this = this.cast::<SSLProtocol>()?;
+        // They may have left with an answer, or been dropped with the connection.
+        if engine::unsent(this.state(), this.py())? == 0 {
+            return Ok(());
+        }
         process_outgoing(this).or_else(|error| errors::fatal_unless_base(this, error, FATAL))
     },
     parts: |this| {
