@@ -102,7 +102,8 @@ fn repr<'py>(this: This<'_, 'py>) -> Object<'py> {
     let state = this.state();
     writing::flush(this)?;
     let mut text = format!("<{}", this.get_type().name()?);
-    if !state.is_open() {
+    // Not where the finalizer alone has closed the socket, which stock keeps then.
+    if !state.is_open() && !state.event_loop.is_set() {
         text.push_str(" closed");
     } else if state.closing.get() {
         text.push_str(" closing");
