@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = """names < errors running < deque handles < loop_state < futures < tasks < coroutine < locks
-    < queues < combinators < transports < tls < server dns < event_loop < streams < lib"""
+ORDER = """names < errors running < deque handles properties < loop_state < futures < tasks
+ < coroutine < locks < queues < combinators < transports < tls < dns < event_loop < streams < lib"""
 RANK = {name: rank for rank, step in enumerate(ORDER.split("<")) for name in step.split()}
 CRATES = {
     "capi": {"pyo3", "pyo3-build-config"},

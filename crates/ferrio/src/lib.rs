@@ -1,5 +1,5 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
-//! to high: names, errors, handles, loop_state, futures, tasks, coroutine, locks, queues,
+//! to high: names, errors, properties, handles, loop_state, futures, tasks, coroutine, locks, queues,
 //! combinators, transports, tls, dns, event_loop, streams; each uses lower ones only.
 
 mod combinators;
@@ -13,6 +13,7 @@ mod handles;
 mod locks;
 mod loop_state;
 mod names;
+mod properties;
 mod queues;
 mod running;
 mod streams;

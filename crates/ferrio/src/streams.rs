@@ -11,7 +11,6 @@ mod factory;
 mod flow_control;
 mod functions;
 mod lines;
-mod properties;
 mod protocol;
 mod protocol_members;
 mod reader;

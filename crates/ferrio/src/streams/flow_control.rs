@@ -10,11 +10,11 @@ use pyo3::exceptions::PyAssertionError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::properties::given;
 use crate::deque::Deque;
 use crate::locks::waiting;
 use crate::loop_state::is_debug;
 use crate::names::{self, none};
+use crate::properties::given;
 
 /// The part of a protocol's state that stock's mixin holds. All-zero is one without a loop, open.
 #[derive(Debug)]

@@ -5,11 +5,11 @@ use ferrio_capi::method::{Arguments, Members, Object};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::properties::{flag_property, given, slot_property};
 use super::protocol::{self, PROTOCOL, ProtocolState, StreamReaderProtocol};
 use super::{draining, flow_control, serving};
 use crate::errors;
 use crate::names::{self, boolean, none};
+use crate::properties::{flag_property, given, slot_property};
 
 type This<'a, 'py> = &'a Bound<'py, StreamReaderProtocol>;
 type Value<'a, 'py> = Option<&'a Bound<'py, PyAny>>;

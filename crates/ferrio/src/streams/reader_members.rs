@@ -6,11 +6,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::properties::{flag_property, given, slot_property};
 use super::reader::{self, READER, StreamReader};
 use super::{lines, reading};
 use crate::errors;
 use crate::names::{self, boolean, none};
+use crate::properties::{flag_property, given, slot_property};
 
 type Value<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 

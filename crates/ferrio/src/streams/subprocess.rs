@@ -14,10 +14,10 @@ use pyo3::types::{DerefToPyAny, PyList, PyString};
 use pyo3::{PyTypeInfo, ffi, intern};
 
 use super::flow_control::{self, FlowControl, FlowControlled, resolve};
-use super::properties::{flag_property, slot_property};
 use super::{draining, reader, writer};
 use crate::futures::{self, AsFuture};
 use crate::names::{self, none};
+use crate::properties::{flag_property, slot_property};
 
 static PROTOCOL: Class<SubprocessStreamProtocol> = Class::new();
 

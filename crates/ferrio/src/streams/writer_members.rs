@@ -10,10 +10,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::properties::{given, slot_property};
 use super::writer::{self, StreamWriter, WRITER};
 use super::{draining, transport_calls};
 use crate::names::{self, boolean};
+use crate::properties::{given, slot_property};
 use crate::transports::stream::direct;
 
 type This<'a, 'py> = &'a Bound<'py, StreamWriter>;

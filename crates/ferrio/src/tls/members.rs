@@ -6,44 +6,11 @@ use pyo3::prelude::*;
 
 use super::protocol::SSLProtocol;
 use super::{engine, flow, methods, reading};
-use crate::errors;
 use crate::names::{boolean, none};
+use crate::properties::{flag_property, given, slot_property};
 
 type This<'a, 'py> = &'a Bound<'py, SSLProtocol>;
 type Value<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
-
-fn given<'py>(value: Value<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    value.cloned().ok_or_else(errors::cannot_be_deleted)
-}
-
-/// A property that is one slot of the state, None when it is empty.
-macro_rules! slot_property {
-    ($members:expr, $name:literal, $slot:ident) => {
-        $members.get_set::<SSLProtocol, _, _>(
-            $name,
-            |this: &Bound<'_, SSLProtocol>| Ok(this.state().$slot.get_or_none(this.py())),
-            |this: &Bound<'_, SSLProtocol>, value: Option<&Bound<'_, PyAny>>| {
-                let value = Some(given(value)?).filter(|value| !value.is_none());
-                this.state().$slot.replace(this.py(), value);
-                Ok(())
-            },
-        )
-    };
-}
-
-/// A property that is one flag of the state.
-macro_rules! flag_property {
-    ($members:expr, $name:literal, $flag:ident) => {
-        $members.get_set::<SSLProtocol, _, _>(
-            $name,
-            |this: &Bound<'_, SSLProtocol>| Ok(boolean(this.py(), this.state().$flag.get())),
-            |this: &Bound<'_, SSLProtocol>, value: Option<&Bound<'_, PyAny>>| {
-                this.state().$flag.set(given(value)?.is_truthy()?);
-                Ok(())
-            },
-        )
-    };
-}
 
 /// A property that shows one water mark, or whether somebody is paused by it.
 macro_rules! mark_property {
@@ -105,20 +72,22 @@ fn server_hostname<'py>(this: This<'_, 'py>) -> Object<'py> {
 
 /// Adds the attributes to the class.
 pub fn add(members: Members) -> Members {
-    let members = slot_property!(members, c"_loop", event_loop);
-    let members = slot_property!(members, c"_app_protocol", app_protocol);
-    let members = slot_property!(members, c"_app_transport", app_transport);
-    let members = slot_property!(members, c"_transport", transport);
-    let members = slot_property!(members, c"_sslcontext", context);
-    let members = slot_property!(members, c"_incoming", incoming);
-    let members = slot_property!(members, c"_outgoing", outgoing);
-    let members = slot_property!(members, c"_extra", extra);
-    let members = slot_property!(members, c"_waiter", waiter);
-    let members = slot_property!(members, c"_ssl_handshake_timeout", handshake_timeout);
-    let members = slot_property!(members, c"_ssl_shutdown_timeout", shutdown_timeout);
-    let members = slot_property!(members, c"_handshake_timeout_handle", handshake_timer);
-    let members = slot_property!(members, c"_shutdown_timeout_handle", shutdown_timer);
-    let members = slot_property!(members, c"_handshake_start_time", handshake_start);
+    let members = slot_property!(members, SSLProtocol, c"_loop", event_loop);
+    let members = slot_property!(members, SSLProtocol, c"_app_protocol", app_protocol);
+    let members = slot_property!(members, SSLProtocol, c"_app_transport", app_transport);
+    let members = slot_property!(members, SSLProtocol, c"_transport", transport);
+    let members = slot_property!(members, SSLProtocol, c"_sslcontext", context);
+    let members = slot_property!(members, SSLProtocol, c"_incoming", incoming);
+    let members = slot_property!(members, SSLProtocol, c"_outgoing", outgoing);
+    let members = slot_property!(members, SSLProtocol, c"_extra", extra);
+    let members = slot_property!(members, SSLProtocol, c"_waiter", waiter);
+    let members =
+        slot_property!(members, SSLProtocol, c"_ssl_handshake_timeout", handshake_timeout);
+    let members = slot_property!(members, SSLProtocol, c"_ssl_shutdown_timeout", shutdown_timeout);
+    let members =
+        slot_property!(members, SSLProtocol, c"_handshake_timeout_handle", handshake_timer);
+    let members = slot_property!(members, SSLProtocol, c"_shutdown_timeout_handle", shutdown_timer);
+    let members = slot_property!(members, SSLProtocol, c"_handshake_start_time", handshake_start);
     flags(members)
         .get_set::<SSLProtocol, _, _>(c"_sslobj", ssl_object, set_ssl_object)
         .get_set::<SSLProtocol, _, _>(c"_state", methods::phase, methods::set_phase)
@@ -132,12 +101,13 @@ pub fn add(members: Members) -> Members {
 }
 
 fn flags(members: Members) -> Members {
-    let members = flag_property!(members, c"_server_side", server_side);
-    let members = flag_property!(members, c"_app_transport_created", transport_created);
-    let members = flag_property!(members, c"_app_protocol_is_buffer", app_is_buffered);
-    let members = flag_property!(members, c"_ssl_writing_paused", transport_full);
-    let members = flag_property!(members, c"_app_reading_paused", app_reading_paused);
-    let members = flag_property!(members, c"_eof_received", eof_received);
+    let members = flag_property!(members, SSLProtocol, c"_server_side", server_side);
+    let members =
+        flag_property!(members, SSLProtocol, c"_app_transport_created", transport_created);
+    let members = flag_property!(members, SSLProtocol, c"_app_protocol_is_buffer", app_is_buffered);
+    let members = flag_property!(members, SSLProtocol, c"_ssl_writing_paused", transport_full);
+    let members = flag_property!(members, SSLProtocol, c"_app_reading_paused", app_reading_paused);
+    let members = flag_property!(members, SSLProtocol, c"_eof_received", eof_received);
     let members = mark_property!(members, c"_app_writing_paused", writing);
     let members = mark_property!(members, c"_ssl_reading_paused", reading);
     let members = mark_property!(members, c"_outgoing_high_water", writing.0);

@@ -11,14 +11,11 @@ use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
 use pyo3::{ffi, intern};
 
 use super::exiting::aexit;
-use super::{
-    TASK_GROUP, TaskGroup, TaskGroupState, any_future, cancel, cancel_tasks, done_callback,
-    on_task_done,
-};
+use super::{TASK_GROUP, TaskGroup, any_future, cancel, cancel_tasks, done_callback, on_task_done};
 use crate::coroutine::{self, Coroutine, Kind, Progress};
-use crate::errors;
 use crate::loop_state::{EventLoop, as_native};
-use crate::names::{self, boolean, none};
+use crate::names::{self, none};
+use crate::properties::{flag_property, given, slot_property};
 use crate::running;
 use crate::tasks::task::{self, Parts};
 use crate::tasks::{current, name};
@@ -225,43 +222,6 @@ fn repr<'py>(this: &Bound<'py, TaskGroup>) -> Object<'py> {
     Ok(PyString::new(py, &(text + ">")).into_any())
 }
 
-/// An attribute that is a slot of the state.
-macro_rules! slot_attribute {
-    ($members:ident, $name:literal, $slot:ident) => {
-        $members.get_set::<TaskGroup, _, _>(
-            $name,
-            |this: &Bound<'_, TaskGroup>| Ok(this.state().$slot.get_or_none(this.py())),
-            |this: &Bound<'_, TaskGroup>, value: Option<&Bound<'_, PyAny>>| {
-                let value = value.ok_or_else(errors::cannot_be_deleted)?;
-                this.state().$slot.set(value.clone());
-                Ok(())
-            },
-        )
-    };
-}
-
-/// An attribute that is a flag of the state.
-macro_rules! flag_attribute {
-    ($members:ident, $name:literal, $flag:ident) => {
-        $members.get_set::<TaskGroup, _, _>(
-            $name,
-            |this: &Bound<'_, TaskGroup>| Ok(boolean(this.py(), flag(this, |state| &state.$flag))),
-            |this: &Bound<'_, TaskGroup>, value: Option<&Bound<'_, PyAny>>| {
-                let value = value.ok_or_else(errors::cannot_be_deleted)?;
-                this.state().$flag.set(value.is_truthy()?);
-                Ok(())
-            },
-        )
-    };
-}
-
-fn flag(
-    this: &Bound<'_, TaskGroup>,
-    of: impl FnOnce(&TaskGroupState) -> &std::cell::Cell<bool>,
-) -> bool {
-    of(this.state()).get()
-}
-
 /// A set made when it is asked for.
 fn tasks<'py>(this: &Bound<'py, TaskGroup>) -> Object<'py> {
     let tasks = this.state().tasks(this.py())?;
@@ -269,9 +229,8 @@ fn tasks<'py>(this: &Bound<'py, TaskGroup>) -> Object<'py> {
 }
 
 fn set_tasks<'py>(this: &Bound<'py, TaskGroup>, value: Option<&Bound<'py, PyAny>>) -> PyResult<()> {
-    let value = value.ok_or_else(errors::cannot_be_deleted)?;
     let tasks = PyDict::new(this.py());
-    for task in value.try_iter()? {
+    for task in given(value)?.try_iter()? {
         tasks.set_item(task?, none(this.py()))?;
     }
     this.state().tasks.set(tasks.into_any());
@@ -279,17 +238,17 @@ fn set_tasks<'py>(this: &Bound<'py, TaskGroup>, value: Option<&Bound<'py, PyAny>
 }
 
 fn attributes(members: Members) -> Members {
-    let members = slot_attribute!(members, c"_loop", event_loop);
-    let members = slot_attribute!(members, c"_parent_task", parent_task);
+    let members = slot_property!(members, TaskGroup, c"_loop", event_loop);
+    let members = slot_property!(members, TaskGroup, c"_parent_task", parent_task);
     let members = members.get_set::<TaskGroup, _, _>(c"_tasks", tasks, set_tasks);
-    let members = slot_attribute!(members, c"_errors", errors);
-    let members = slot_attribute!(members, c"_base_error", base_error);
-    let members = slot_attribute!(members, c"_on_completed_fut", on_completed);
-    let members = flag_attribute!(members, c"_entered", entered);
-    let members = flag_attribute!(members, c"_exiting", exiting);
-    let members = flag_attribute!(members, c"_aborting", aborting);
-    let members = flag_attribute!(members, c"_cancel_on_enter", cancel_on_enter);
-    flag_attribute!(members, c"_parent_cancel_requested", parent_cancel_requested)
+    let members = slot_property!(members, TaskGroup, c"_errors", errors);
+    let members = slot_property!(members, TaskGroup, c"_base_error", base_error);
+    let members = slot_property!(members, TaskGroup, c"_on_completed_fut", on_completed);
+    let members = flag_property!(members, TaskGroup, c"_entered", entered);
+    let members = flag_property!(members, TaskGroup, c"_exiting", exiting);
+    let members = flag_property!(members, TaskGroup, c"_aborting", aborting);
+    let members = flag_property!(members, TaskGroup, c"_cancel_on_enter", cancel_on_enter);
+    flag_property!(members, TaskGroup, c"_parent_cancel_requested", parent_cancel_requested)
 }
 
 /// Makes the type.

@@ -19,7 +19,7 @@ macro_rules! slot_property {
             $name,
             |this: &Bound<'_, $class>| Ok(this.state().$($slot).+.get_or_none(this.py())),
             |this: &Bound<'_, $class>, value: Option<&Bound<'_, PyAny>>| {
-                let value = $crate::streams::properties::given(value)?;
+                let value = $crate::properties::given(value)?;
                 let held = Some(value).filter(|value| !value.is_none());
                 this.state().$($slot).+.replace(this.py(), held);
                 Ok(())
@@ -37,7 +37,7 @@ macro_rules! flag_property {
                 Ok($crate::names::boolean(this.py(), this.state().$($flag).+.get()))
             },
             |this: &Bound<'_, $class>, value: Option<&Bound<'_, PyAny>>| {
-                let value = $crate::streams::properties::given(value)?;
+                let value = $crate::properties::given(value)?;
                 this.state().$($flag).+.set(value.is_truthy()?);
                 Ok(())
             },
@@ -45,4 +45,4 @@ macro_rules! flag_property {
     };
 }
 
-pub(super) use {flag_property, slot_property};
+pub(crate) use {flag_property, slot_property};
