@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_int, c_void};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyType};
 
 /// `dict[key] = value` for an exact dict.
 #[inline]
@@ -108,6 +108,19 @@ pub fn of_instance<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>>
         let field = object.as_ptr().byte_offset(offset);
         Bound::from_borrowed_ptr_or_opt(object.py(), *field.cast::<*mut ffi::PyObject>())
     }
+}
+
+/// The `__dict__` of an instance; one is made if there is none yet.
+///
+/// # Errors
+/// AttributeError when its class gives instances none; MemoryError.
+pub fn of_object<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    // SAFETY: a live object, attached; the answer is a new reference or null with an exception.
+    let found = unsafe {
+        let found = ffi::PyObject_GenericGetDict(object.as_ptr(), std::ptr::null_mut());
+        Bound::from_owned_ptr_or_err(object.py(), found)?
+    };
+    Ok(found.cast_into()?)
 }
 
 /// Whether `object` is of this very type, which has a field for the `__dict__`, and has no attributes of

@@ -104,8 +104,31 @@ impl<const N: usize> Signature<N> {
         &self,
         arguments: &InitArguments<'_, 'py>,
     ) -> PyResult<[Option<Bound<'py, PyAny>>; N]> {
+        if let Some(values) = self.fill_init(arguments) {
+            return Ok(values);
+        }
         self.parse_with_cpython(arguments.args, arguments.keywords)
             .map_err(|error| self.complain_init(arguments).unwrap_or(error))
+    }
+
+    /// The values; None where they do not fit.
+    fn fill_init<'py>(
+        &self,
+        arguments: &InitArguments<'_, 'py>,
+    ) -> Option<[Option<Bound<'py, PyAny>>; N]> {
+        let args =
+            arguments.args.cast::<PyTuple>().ok().filter(|args| args.len() <= self.positional)?;
+        let mut given = args.iter();
+        let mut values = std::array::from_fn(|_| given.next());
+        if let Some(keywords) = arguments.keywords {
+            for (name, value) in keywords.cast::<PyDict>().ok()? {
+                let place = &mut values[self.place(name)?];
+                if place.replace(value).is_some() {
+                    return None;
+                }
+            }
+        }
+        values[..self.required].iter().all(Option::is_some).then_some(values)
     }
 
     /// Where the base class is a C class, only a call with too many positions has other words there, and

@@ -1,5 +1,5 @@
 //! The extension module `ferrio._ferrio`: Python's asyncio with its engine in Rust. Modules from low
-//! to high: names, errors, properties, handles, loop_state, futures, tasks, coroutine, locks, queues,
+//! to high: names, errors, originals, properties, handles, loop_state, futures, tasks, coroutine, locks, queues,
 //! combinators, transports, tls, dns, event_loop, streams; each uses lower ones only.
 
 mod combinators;
@@ -13,6 +13,7 @@ mod handles;
 mod locks;
 mod loop_state;
 mod names;
+mod originals;
 mod properties;
 mod queues;
 mod running;
@@ -75,7 +76,7 @@ mod _ferrio {
         // A task that is destroyed at the interpreter's end shows where it stood.
         py.import("ferrio._frames")?;
         crate::names::look_up_loaded(py)?;
-        crate::names::remember_modules(py)?;
+        crate::names::import_modules(py)?;
         ferrio_capi::socket_object::locate(py)?;
         ferrio_capi::function::create(py)?;
         crate::tasks::coroutine_wrapper::create(py)?;

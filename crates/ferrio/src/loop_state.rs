@@ -306,7 +306,7 @@ pub fn call_soon<'py>(
     all.push(callback);
     all.extend_from_slice(args);
     let name = intern!(py, "call_soon");
-    call::call_method_in_context(event_loop, name, &all, context, names::context_keyword(py))?;
+    call::call_method_with_keyword(event_loop, name, &all, context, names::context_keyword(py))?;
     Ok(())
 }
 

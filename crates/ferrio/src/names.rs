@@ -3,7 +3,7 @@
 use ferrio_capi::Ref;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyModule, PyString, PyTuple, PyType};
 
 /// An attribute of a module, imported at first use and kept.
 pub struct Imported {
@@ -24,6 +24,14 @@ impl Imported {
     #[inline]
     pub fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
         self.object.import(py, self.module, self.attribute)
+    }
+
+    /// The names of the module that it comes from.
+    ///
+    /// # Errors
+    /// What the import raises.
+    pub fn home<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        Ok(py.import(self.module)?.dict())
     }
 
     /// Whether this is the attribute's name.
@@ -140,8 +148,12 @@ imported! {
     SSL_PROTOCOL_STATE = "asyncio.sslproto"."SSLProtocolState";
     APP_PROTOCOL_STATE = "asyncio.sslproto"."AppProtocolState";
     ADD_FLOWCONTROL_DEFAULTS = "asyncio.sslproto"."add_flowcontrol_defaults";
+    C_SSL_CONTEXT = "_ssl"."_SSLContext";
+    SSL_CONTEXT = "ssl"."SSLContext";
     SSL_OBJECT = "ssl"."SSLObject";
     MEMORY_BIO = "ssl"."MemoryBIO";
+    SERVER = "asyncio.base_events"."Server";
+    WEAK_SET = "_weakrefset"."WeakSet";
     SSL_ERROR = "ssl"."SSLError";
     SSL_WANT_READ_ERROR = "ssl"."SSLWantReadError";
     SSL_SYSCALL_ERROR = "ssl"."SSLSyscallError";
@@ -223,44 +235,64 @@ imported! {
     MONITORING = "sys"."monitoring";
 }
 
-/// A module of asyncio, for names that programs and tests replace in it: looked up at each use.
-///
-/// # Errors
-/// What the import raises.
-pub fn asyncio_module<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyModule>> {
-    py.import(format!("asyncio.{name}")).or_else(|error| {
-        // A finalizer that runs when the interpreter has emptied `sys.modules` may run a loop, as on
-        // stock, whose functions hold on to their modules.
-        match MODULES.get(py).map(|kept| kept.bind(py).get_item(name)).transpose()?.flatten() {
-            Some(kept) => Ok(kept.cast_into::<PyModule>()?),
-            None => Err(error),
-        }
-    })
+/// A module of asyncio, for names that programs and tests replace in it: they are looked up at each use.
+/// The module itself is kept, as stock's functions hold on to theirs, also at the interpreter's end.
+pub struct AsyncioModule {
+    name: &'static str,
+    module: PyOnceLock<Py<PyModule>>,
 }
 
-/// The modules of asyncio that [`asyncio_module`] is asked for, by name.
-static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-
-/// Keeps the modules, for the interpreter's end.
-///
-/// # Errors
-/// What an import raises.
-pub fn remember_modules(py: Python<'_>) -> PyResult<()> {
-    let kept = PyDict::new(py);
-    for name in [
-        "base_events",
-        "constants",
-        "events",
-        "locks",
-        "selector_events",
-        "sslproto",
-        "tasks",
-        "unix_events",
-    ] {
-        kept.set_item(name, asyncio_module(py, name)?)?;
+impl AsyncioModule {
+    const fn new(name: &'static str) -> Self {
+        Self { name, module: PyOnceLock::new() }
     }
-    let _ = MODULES.set(py, kept.unbind());
-    Ok(())
+
+    /// The module.
+    ///
+    /// # Errors
+    /// What the import raises.
+    pub fn get<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyModule>> {
+        let import = || py.import(self.name).map(Bound::unbind);
+        Ok(self.module.get_or_try_init(py, import)?.bind(py))
+    }
+
+    /// What is at present under a name.
+    ///
+    /// # Errors
+    /// What the import raises; AttributeError.
+    pub fn attribute<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        let module = self.get(name.py())?;
+        // Past the attributes of the class of modules, which has none of these.
+        match module.dict().get_item(name)? {
+            Some(found) => Ok(found),
+            None => module.getattr(name),
+        }
+    }
+}
+
+macro_rules! asyncio_modules {
+    ($($name:ident = $module:literal;)*) => {
+        $(pub static $name: AsyncioModule = AsyncioModule::new($module);)*
+
+        /// Imports each, while that is still possible.
+        ///
+        /// # Errors
+        /// What an import raises.
+        pub fn import_modules(py: Python<'_>) -> PyResult<()> {
+            [$(&$name),*].into_iter().try_for_each(|module| module.get(py).map(drop))
+        }
+    };
+}
+
+asyncio_modules! {
+    BASE_EVENTS = "asyncio.base_events";
+    CONSTANTS = "asyncio.constants";
+    EVENTS = "asyncio.events";
+    LOCKS = "asyncio.locks";
+    SELECTOR_EVENTS = "asyncio.selector_events";
+    SSLPROTO = "asyncio.sslproto";
+    TASKS = "asyncio.tasks";
+    UNIX_EVENTS = "asyncio.unix_events";
 }
 
 /// The interned tuple `("context",)`, the keyword names of a `call_soon` with a context.

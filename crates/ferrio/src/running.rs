@@ -32,7 +32,7 @@ pub fn get(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 
 #[cold]
 fn ask_replaced(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let events = names::asyncio_module(py, "events")?;
+    let events = names::EVENTS.get(py)?;
     let function = events.getattr(intern!(py, "_get_running_loop"))?;
     if function.is(names::GET_RUNNING_LOOP.get(py)?) {
         return Ok(names::none(py));

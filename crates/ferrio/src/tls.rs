@@ -19,12 +19,14 @@ mod reading;
 mod stock;
 pub mod transport;
 mod transport_methods;
+mod wrapping;
 mod writing;
 
 use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
 pub use engine::{locate, path, set_engine};
+pub use making::{Parameters, new};
 pub use protocol::SSLProtocol;
 pub use transport_methods::write_data;
 

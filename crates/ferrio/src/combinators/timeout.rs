@@ -252,7 +252,7 @@ fn handler<'py>(this: &Bound<'py, Timeout>) -> PyResult<Bound<'py, PyAny>> {
     if let Some((event_loop, context)) = leave_heap(this) {
         let on_timeout = this.as_any().getattr(intern!(py, "_on_timeout"))?;
         let when = state.when.get_or_none(py);
-        let handler = capi_call::call_method_in_context(
+        let handler = capi_call::call_method_with_keyword(
             event_loop.as_any(),
             intern!(py, "call_at"),
             &[&when, &on_timeout],

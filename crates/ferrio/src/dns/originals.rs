@@ -69,10 +69,10 @@ impl Originals {
     /// without IPv6, whose answers differ.
     fn find(py: Python<'_>) -> PyResult<Option<Self>> {
         let socket = py.import("socket")?;
-        let base_events = names::asyncio_module(py, "base_events")?;
+        let base_events = names::BASE_EVENTS.get(py)?;
         let (Some(getaddrinfo), Some(ipaddr_info), true) = (
             own_function(&socket, "getaddrinfo")?,
-            own_function(&base_events, "_ipaddr_info")?,
+            own_function(base_events, "_ipaddr_info")?,
             socket.getattr("has_ipv6")?.is_truthy()?,
         ) else {
             return Ok(None);

@@ -63,11 +63,16 @@ pub fn tls_protocol<'py>(
     keywords: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = keywords.py();
-    let class = names::asyncio_module(py, "sslproto")?.getattr(intern!(py, "SSLProtocol"))?;
-    if class.is(names::SSL_PROTOCOL.get(py)?) {
-        return tls::SSLProtocol::type_object(py).call(parts, Some(keywords));
+    match replaced_tls_protocol(py)? {
+        None => tls::SSLProtocol::type_object(py).call(parts, Some(keywords)),
+        Some(class) => class.call(parts, Some(keywords)),
     }
-    class.call(parts, Some(keywords))
+}
+
+/// The class that somebody has put into asyncio.
+pub fn replaced_tls_protocol(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let class = names::SSLPROTO.attribute(intern!(py, "SSLProtocol"))?;
+    Ok(if class.is(names::SSL_PROTOCOL.get(py)?) { None } else { Some(class) })
 }
 
 /// `_make_datagram_transport`. A socket with methods of its own, or of a family that only Python knows,

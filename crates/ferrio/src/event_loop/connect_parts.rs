@@ -54,12 +54,12 @@ pub fn remember(cls: &Bound<'_, PyType>, base: &Bound<'_, PyType>) -> PyResult<(
     let own = |class: &Bound<'_, PyType>, names: &[&str]| {
         names.iter().map(|name| Ok(class.getattr(*name)?.unbind())).collect::<PyResult<Vec<_>>>()
     };
-    let names = |module| Ok::<_, PyErr>(names::asyncio_module(py, module)?.dict().unbind());
+    let names = |module: &names::AsyncioModule| Ok::<_, PyErr>(module.get(py)?.dict().unbind());
     let originals = Originals {
         methods: own(cls, &METHODS)?,
         inherited: own(base, &INHERITED)?,
         inherited_class: base.clone().unbind(),
-        makers: [names("base_events")?, names("unix_events")?],
+        makers: [names(&names::BASE_EVENTS)?, names(&names::UNIX_EVENTS)?],
     };
     // The first import counts.
     let _ = ORIGINALS.set(py, originals);

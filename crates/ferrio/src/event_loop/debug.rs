@@ -158,7 +158,7 @@ fn report_slow(slf: &Bound<'_, EventLoop>, handle: &Bound<'_, PyAny>, took: f64)
     }
     let text = names::FORMAT_HANDLE.get(py)?.call1((handle,))?;
     let arguments = ("Executing %s took %.3f seconds", text, took);
-    let logger = names::asyncio_module(py, "base_events")?.getattr("logger")?;
+    let logger = names::BASE_EVENTS.get(py)?.getattr("logger")?;
     logger.call_method1("warning", arguments).map(drop)
 }
 

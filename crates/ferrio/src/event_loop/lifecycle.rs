@@ -56,7 +56,7 @@ fn set_running_loop(event_loop: &Bound<'_, PyAny>) -> PyResult<()> {
     // where somebody replaced the function that tells it.
     #[cfg(Py_3_14)]
     names::SET_RUNNING_LOOP.get(event_loop.py())?.call1((event_loop,))?;
-    let events = names::asyncio_module(event_loop.py(), "events")?;
+    let events = names::EVENTS.get(event_loop.py())?;
     events.call_method1("_set_running_loop", (event_loop,)).map(drop)
 }
 

@@ -13,6 +13,7 @@ use crate::futures::methods as futures;
 use crate::loop_state::EventLoop;
 use crate::names::none;
 use crate::tasks::task::{self, Parts};
+use crate::tls;
 use crate::transports::stream::{StreamTransport, accepting};
 
 /// Its `owner` is the loop. Until the handshake begins, `first` is the transport of the connection and
@@ -24,17 +25,13 @@ static ACCEPT: Kind = Kind {
     resume,
 };
 
-/// What the TLS protocols of a server are made with: the SSLContext and the keywords, of the arguments of
-/// `_start_serving`.
+/// What the TLS protocols of a server are made with: the SSLContext and the timeouts of handshake and
+/// shutdown, of the arguments of `_start_serving`.
 pub fn terms<'py>(arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
-    let keywords = PyDict::new(arguments.py());
-    keywords.set_item("server_side", true)?;
-    for (index, name) in [(5, "ssl_handshake_timeout"), (6, "ssl_shutdown_timeout")] {
-        if let Ok(seconds) = arguments.get_item(index) {
-            keywords.set_item(name, seconds)?;
-        }
-    }
-    (arguments.get_item(2)?, keywords).into_pyobject(arguments.py())
+    let py = arguments.py();
+    let [context, handshake, shutdown] =
+        [2, 5, 6].map(|index| arguments.get_item(index).unwrap_or_else(|_| none(py)));
+    PyTuple::new(py, [context, handshake, shutdown])
 }
 
 /// Gives the connection of `transport` its task.
@@ -81,12 +78,9 @@ fn begin<'py>(
     protocol: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
-    let terms = this.state().second.get_or_none(py);
-    let (context, keywords) = terms.extract::<(Bound<'py, PyAny>, Bound<'py, PyDict>)>()?;
-    let made = futures::create_for(event_loop.as_any()).and_then(|waiter| {
-        let parts = (event_loop, protocol, &context, &waiter);
-        connect::tls_protocol(parts, &keywords).map(|tls| (tls, waiter))
-    });
+    let terms = this.state().second.get_or_none(py).cast_into::<PyTuple>()?;
+    let made = futures::create_for(event_loop.as_any())
+        .and_then(|waiter| Ok((make_protocol(event_loop, protocol, &waiter, &terms)?, waiter)));
     let (tls, waiter) = match made {
         Ok(made) => made,
         Err(error) => return Err(accepting::forsake(transport, error)?),
@@ -95,6 +89,38 @@ fn begin<'py>(
     this.state().second.replace(py, Some(protocol.clone()));
     accepting::begin_with(transport, event_loop, tls)?;
     Ok(waiter)
+}
+
+/// The TLS protocol between the connection and the application's.
+fn make_protocol<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    protocol: &Bound<'py, PyAny>,
+    waiter: &Bound<'py, PyAny>,
+    terms: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    let [context, handshake, shutdown] =
+        [terms.get_item(0)?, terms.get_item(1)?, terms.get_item(2)?];
+    if let Some(class) = connect::replaced_tls_protocol(py)? {
+        let keywords = PyDict::new(py);
+        keywords.set_item("server_side", true)?;
+        keywords.set_item("ssl_handshake_timeout", handshake)?;
+        keywords.set_item("ssl_shutdown_timeout", shutdown)?;
+        return class.call((event_loop, protocol, context, waiter), Some(&keywords));
+    }
+    let given = |seconds: Bound<'py, PyAny>| Some(seconds).filter(|seconds| !seconds.is_none());
+    let parameters = tls::Parameters {
+        event_loop: event_loop.clone().into_any(),
+        app_protocol: protocol.clone(),
+        context,
+        waiter: Some(waiter.clone()),
+        server_side: true,
+        server_hostname: none(py),
+        call_connection_made: true,
+        handshake_timeout: given(handshake),
+        shutdown_timeout: given(shutdown),
+    };
+    tls::new(py, parameters).map(Bound::into_any)
 }
 
 /// The handshake is over, or was given up.

@@ -39,7 +39,7 @@ pub fn finished<'py>(queue: &Bound<'py, Queue>) -> Object<'py> {
     if let Some(event) = state.finished.get(py) {
         return Ok(event);
     }
-    let event = names::asyncio_module(py, "locks")?.getattr(intern!(py, "Event"))?.call0()?;
+    let event = names::LOCKS.attribute(intern!(py, "Event"))?.call0()?;
     if state.all_finished.get() {
         event.call_method0(intern!(py, "set"))?;
     }

@@ -15,6 +15,7 @@ use crate::futures::AsFuture;
 use crate::loop_state::as_native;
 use crate::names;
 use crate::tasks::task::{self, Parts};
+use crate::tls;
 use crate::transports::stream::direct;
 
 /// `connection_made`.
@@ -50,6 +51,9 @@ pub fn connection_made<'py>(
 pub fn is_over_ssl(transport: &Bound<'_, PyAny>) -> PyResult<bool> {
     if direct::as_plain(transport).is_some() {
         return Ok(false);
+    }
+    if tls::transport::has_context(transport)? {
+        return Ok(true);
     }
     let name = intern!(transport.py(), "get_extra_info");
     Ok(!transport.call_method1(name, ("sslcontext",))?.is_none())

@@ -84,7 +84,7 @@ pub fn task_of<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py
 #[cold]
 fn replaced<'py>(event_loop: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = event_loop.py();
-    let function = names::asyncio_module(py, "tasks")?.getattr(intern!(py, "current_task"))?;
+    let function = names::TASKS.attribute(intern!(py, "current_task"))?;
     if function.is(names::CURRENT_TASK.get(py)?) {
         return Ok(None);
     }

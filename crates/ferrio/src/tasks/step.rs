@@ -204,7 +204,7 @@ fn wait_for_foreign<'py>(task: &Bound<'py, Task>, yielded: &Bound<'py, PyAny>) -
     let wakeup = wrapper::wakeup_callable(task.as_any())?;
     let context = fields::context(task).get_or_none(py);
     let add = intern!(py, "add_done_callback");
-    ferrio_capi::call::call_method_in_context(
+    ferrio_capi::call::call_method_with_keyword(
         yielded,
         add,
         &[&wakeup],

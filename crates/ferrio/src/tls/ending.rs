@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use super::protocol::SSLProtocol;
 use super::{engine, errors, handshake, methods, reading, stock, transport, writing};
 use crate::names::{self, none};
+use crate::transports::stream::direct;
 
 /// `connection_lost`: the transport below is gone.
 pub fn connection_lost<'py>(
@@ -146,8 +147,7 @@ pub fn complete(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     } else if !this.state().shutdown_timer.is_set() {
         start_timer(this, &event_loop)?;
     }
-    let close = this.state().transport.get_or_none(py).getattr(intern!(py, "close"))?;
-    call_method(&event_loop, intern!(py, "call_soon"), [&close]).map(drop)
+    direct::close_soon(&event_loop, &this.state().transport.get_or_none(py))
 }
 
 /// Cancels the timer of the shutdown.

@@ -4,11 +4,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ferrio_capi::StateOf;
 use ferrio_capi::call::call_method;
-use ferrio_capi::dict;
 use ferrio_capi::openssl::{self, Busy, Connection, Wire};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
@@ -18,7 +17,7 @@ use pyo3::types::{PyBytes, PyString};
 
 use super::pipe::Pipe;
 use super::protocol::{ProtocolState, SSLProtocol};
-use crate::names;
+use super::wrapping::SSL_OBJECT;
 
 /// What a connection has that talks to OpenSSL itself.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ pub fn begin(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
     let object = state.ssl_object.get_or_none(py);
-    if reason_against(py).is_some() || !is_stock(&object)? {
+    if reason_against(py).is_some() || !SSL_OBJECT.is_class_of(&object)? {
         return Ok(());
     }
     let socket = object.getattr(intern!(py, "_sslobj"))?;
@@ -102,36 +101,6 @@ pub fn begin(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
         state.direct.set(Some(Rc::new(Direct { connection, pipe, through_object })));
     }
     Ok(())
-}
-
-/// The methods of `ssl.SSLObject` that native code goes past. They call those of `_ssl._SSLSocket` of the same
-/// name, `unwrap` its `shutdown`, and do nothing else. CPython: Lib/ssl.py
-const METHODS: [&str; 7] =
-    ["read", "write", "do_handshake", "unwrap", "getpeercert", "cipher", "compression"];
-
-/// Whether an object is exactly an `ssl.SSLObject`, whose methods nobody has replaced since the first one.
-fn is_stock(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static ORIGINALS: PyOnceLock<Vec<Py<PyAny>>> = PyOnceLock::new();
-    /// The class has its own methods as long as it has this version.
-    static VERSION: AtomicU32 = AtomicU32::new(0);
-    let py = object.py();
-    let class = names::SSL_OBJECT.get(py)?;
-    if !object.get_type().is(class) {
-        return Ok(false);
-    }
-    let version = dict::class_version_of(object);
-    if version != 0 && version == VERSION.load(Ordering::Relaxed) {
-        return Ok(true);
-    }
-    let now = || -> PyResult<Vec<Py<PyAny>>> {
-        METHODS.iter().map(|name| Ok(class.getattr(*name)?.unbind())).collect()
-    };
-    let (methods, originals) = (now()?, ORIGINALS.get_or_try_init(py, now)?);
-    let same = methods.iter().zip(originals).all(|(method, original)| method.is(original));
-    if same {
-        VERSION.store(dict::class_version_of(object), Ordering::Relaxed);
-    }
-    Ok(same)
 }
 
 /// Another SSLObject takes the place of the one that the connection was made with.
@@ -152,13 +121,13 @@ pub fn call_object<'py>(
     ask_object(this, name).map(Some)
 }
 
-/// `_sslobj.name()`; `name` is one of METHODS, interned.
+/// `_sslobj.name()`; `name` is interned, and one of those of [`SSL_OBJECT`].
 pub fn ask_object<'py>(
     this: &Bound<'py, SSLProtocol>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
-    // Set where the object's methods are stock's (`is_stock`).
+    // Set where the object's methods are its class's own.
     let Some(socket) = this.state().socket.get(py) else {
         return call_method(&this.state().ssl_object.get_or_none(py), name, []);
     };

@@ -1,16 +1,18 @@
 //! The beginning of a connection, up to the application's connection_made().
 
-use ferrio_capi::call::call_method;
+use ferrio_capi::call::{call_descriptor, call_method};
 use ferrio_capi::openssl::Outcome;
 use ferrio_capi::{StateOf, handled};
 use ferrio_core::tls::Phase;
 use pyo3::exceptions::{PyConnectionAbortedError, PyConnectionResetError, PyException};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
 
 use super::protocol::SSLProtocol;
 use super::{engine, errors, methods, reading, transport, writing};
+use crate::futures::{AsFuture, methods as futures};
 use crate::loop_state::is_debug;
 use crate::names;
 
@@ -38,7 +40,7 @@ pub fn start(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let seconds = state.handshake_timeout.get_or_none(py);
     let timer = call_method(&event_loop, intern!(py, "call_later"), [&seconds, &check])?;
     state.handshake_timer.set(timer);
-    note_callbacks(this, &[intern!(py, "_msg_callback"), intern!(py, "keylog_filename")])?;
+    note_callbacks(this, &[&MESSAGES, &KEY_LOG])?;
     go_on(this)
 }
 
@@ -61,9 +63,11 @@ pub fn go_on(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     if let Some((direct, socket)) = reading::straight(this)
         && !direct.connection.is_busy()
-        && direct.connection.handshake(&socket) == Outcome::Again
     {
-        return writing::process_outgoing(this);
+        writing::make_room_for_flight(this, &direct);
+        if direct.connection.handshake(&socket) == Outcome::Again {
+            return writing::process_outgoing(this);
+        }
     }
     match engine::call_object(this, intern!(py, "do_handshake")) {
         Ok(None) => Ok(()),
@@ -105,7 +109,7 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
         engine::ask_object(this, intern!(py, "compression"))?,
     )?;
     extra.set_item(intern!(py, "ssl_object"), &object)?;
-    note_callbacks(this, &[intern!(py, "_msg_callback")])?;
+    note_callbacks(this, &[&MESSAGES])?;
     if state.machine.tell_made() {
         let transport = transport::get(this)?;
         let protocol = state.app_protocol.get_or_none(py);
@@ -117,10 +121,7 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
 
 /// Exceptions of callbacks wait in the `_ssl` object for its next public call: where the context has one of
 /// these, all goes through the object.
-fn note_callbacks<'py>(
-    this: &Bound<'py, SSLProtocol>,
-    names: &[&Bound<'py, PyString>],
-) -> PyResult<()> {
+fn note_callbacks(this: &Bound<'_, SSLProtocol>, callbacks: &[&Callback]) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
     let Some((direct, socket)) = state.direct.get().zip(state.socket.get(py)) else {
@@ -128,11 +129,28 @@ fn note_callbacks<'py>(
     };
     let context = socket.getattr(intern!(py, "context"))?;
     let mut found = false;
-    for name in names {
-        found |= context.getattr_opt(*name)?.is_some_and(|callback| !callback.is_none());
+    for callback in callbacks {
+        found |= !callback.of(&context)?.is_none();
     }
     direct.through_object.set(found);
     Ok(())
+}
+
+/// A callback of a context, or a file for one of `_ssl`'s own: an attribute of `_ssl._SSLContext`.
+struct Callback {
+    name: &'static str,
+    descriptor: PyOnceLock<Py<PyAny>>,
+}
+
+static MESSAGES: Callback = Callback { name: "_msg_callback", descriptor: PyOnceLock::new() };
+static KEY_LOG: Callback = Callback { name: "keylog_filename", descriptor: PyOnceLock::new() };
+
+impl Callback {
+    fn of<'py>(&self, context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = context.py();
+        let find = || Ok::<_, PyErr>(names::C_SSL_CONTEXT.get(py)?.getattr(self.name)?.unbind());
+        call_descriptor(self.descriptor.get_or_try_init(py, find)?.bind(py), context)
+    }
 }
 
 fn log_duration(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
@@ -170,8 +188,11 @@ pub fn wake_waiter<'py>(
     let py = this.py();
     let state = this.state();
     let Some(waiter) = state.waiter.get(py) else { return Ok(()) };
-    if !waiter.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
-        match exception.filter(|exception| !exception.is_none()) {
+    let exception = exception.filter(|exception| !exception.is_none());
+    if let (None, Some(future)) = (exception, futures::as_exact(&waiter)) {
+        future.as_future().set_result_unless_cancelled(names::none(py))?;
+    } else if !waiter.call_method0(intern!(py, "cancelled"))?.is_truthy()? {
+        match exception {
             Some(exception) => waiter.call_method1(intern!(py, "set_exception"), (exception,))?,
             None => waiter.call_method1(intern!(py, "set_result"), (py.None(),))?,
         };

@@ -7,10 +7,10 @@ use ferrio_core::tls::{Phase, Told};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
-use super::protocol::SSLProtocol;
-use super::{engine, flow, transport};
+use super::protocol::{SSL_PROTOCOL, SSLProtocol};
+use super::{engine, flow, transport, wrapping};
 use crate::names;
 
 static INIT: Signature<9> = Signature {
@@ -30,6 +30,23 @@ static INIT: Signature<9> = Signature {
     required: 4,
 };
 
+/// The parameters of `SSLProtocol`.
+#[derive(Debug)]
+pub struct Parameters<'py> {
+    pub event_loop: Bound<'py, PyAny>,
+    pub app_protocol: Bound<'py, PyAny>,
+    pub context: Bound<'py, PyAny>,
+    /// A future to resolve when the handshake is over.
+    pub waiter: Option<Bound<'py, PyAny>>,
+    pub server_side: bool,
+    pub server_hostname: Bound<'py, PyAny>,
+    /// Whether the application's `connection_made` is to be called.
+    pub call_connection_made: bool,
+    /// Seconds; None for asyncio's default.
+    pub handshake_timeout: Option<Bound<'py, PyAny>>,
+    pub shutdown_timeout: Option<Bound<'py, PyAny>>,
+}
+
 /// `__init__`.
 pub fn init<'py>(
     this: &Bound<'py, SSLProtocol>,
@@ -44,11 +61,37 @@ pub fn init<'py>(
         Some(object) => object.is_truthy(),
         None => Ok(default),
     };
-    if names::asyncio_module(py, "sslproto")?.getattr(intern!(py, "ssl"))?.is_none() {
+    let parameters = Parameters {
+        event_loop: needed(event_loop),
+        app_protocol: needed(app),
+        context: needed(context),
+        waiter: given(waiter),
+        server_side: truth(server_side, false)?,
+        server_hostname: needed(hostname),
+        call_connection_made: truth(call_made, true)?,
+        handshake_timeout: given(handshake),
+        shutdown_timeout: given(shutdown),
+    };
+    this.state().clear(py);
+    fill(this, parameters)
+}
+
+/// A protocol.
+///
+/// # Errors
+/// As for `SSLProtocol(...)`.
+pub fn new<'py>(py: Python<'py>, parameters: Parameters<'py>) -> PyResult<Bound<'py, SSLProtocol>> {
+    let this = SSL_PROTOCOL.alloc(py)?;
+    fill(&this, parameters)?;
+    Ok(this)
+}
+
+fn fill<'py>(this: &Bound<'py, SSLProtocol>, parameters: Parameters<'py>) -> PyResult<()> {
+    let py = this.py();
+    if names::SSLPROTO.attribute(intern!(py, "ssl"))?.is_none() {
         return Err(PyRuntimeError::new_err("stdlib ssl module not available"));
     }
     let state = this.state();
-    state.clear(py);
     state.machine.put(Phase::Unwrapped);
     state.conn_lost.set(0);
     state.backlog_size.set(0);
@@ -60,15 +103,18 @@ pub fn init<'py>(
     ] {
         flag.set(false);
     }
-    state.handshake_timeout.set(timeout(py, given(handshake), "ssl_handshake_timeout")?);
-    state.shutdown_timeout.set(timeout(py, given(shutdown), "ssl_shutdown_timeout")?);
-    state.server_side.set(truth(server_side, false)?);
-    set_context(this, needed(context), needed(hostname))?;
-    state.waiter.replace(py, given(waiter));
-    state.event_loop.set(needed(event_loop));
-    set_app_protocol(this, &needed(app))?;
-    let call_made = truth(call_made, true)?;
-    state.machine.set_told(if call_made { Told::Nothing } else { Told::Made });
+    let Parameters { handshake_timeout, shutdown_timeout, .. } = parameters;
+    let default = intern!(py, "SSL_HANDSHAKE_TIMEOUT");
+    state.handshake_timeout.set(timeout(handshake_timeout, "ssl_handshake_timeout", default)?);
+    let default = intern!(py, "SSL_SHUTDOWN_TIMEOUT");
+    state.shutdown_timeout.set(timeout(shutdown_timeout, "ssl_shutdown_timeout", default)?);
+    state.server_side.set(parameters.server_side);
+    set_context(this, parameters.context, parameters.server_hostname)?;
+    state.waiter.replace(py, parameters.waiter);
+    state.event_loop.set(parameters.event_loop);
+    set_app_protocol(this, &parameters.app_protocol)?;
+    let told = if parameters.call_connection_made { Told::Nothing } else { Told::Made };
+    state.machine.set_told(told);
     make_object(this)?;
     flow::set_default_limits(this);
     transport::get(this).map(drop)
@@ -85,7 +131,8 @@ fn set_context<'py>(
     let server_side = state.server_side.get();
     let context = match context.is_truthy()? {
         true => context,
-        false => names::asyncio_module(py, "sslproto")?
+        false => names::SSLPROTO
+            .get(py)?
             .call_method1("_create_transport_context", (server_side, &hostname))?,
     };
     let names_host = !server_side && hostname.is_truthy()?;
@@ -103,26 +150,23 @@ fn make_object(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let state = this.state();
     let memory_bio = names::MEMORY_BIO.get(py)?;
     let (incoming, outgoing) = (memory_bio.call0()?, memory_bio.call0()?);
-    let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "server_side"), state.server_side.get())?;
-    keywords.set_item(intern!(py, "server_hostname"), state.server_hostname.get_or_none(py))?;
     let context = state.context.get_or_none(py);
-    let arguments = (&incoming, &outgoing);
-    let object = context.call_method(intern!(py, "wrap_bio"), arguments, Some(&keywords))?;
+    let hostname = state.server_hostname.get_or_none(py);
+    let bios = [&incoming, &outgoing];
+    let object = wrapping::wrap_bio(&context, bios, state.server_side.get(), &hostname)?;
     state.incoming.set(incoming);
     state.outgoing.set(outgoing);
     state.ssl_object.set(object);
     engine::begin(this)
 }
 
+/// What is given, or else the `default` of `asyncio.constants`.
 fn timeout<'py>(
-    py: Python<'py>,
     given: Option<Bound<'py, PyAny>>,
     name: &str,
+    default: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let Some(given) = given else {
-        return names::asyncio_module(py, "constants")?.getattr(name.to_uppercase());
-    };
+    let Some(given) = given else { return names::CONSTANTS.attribute(default) };
     if given.le(0)? {
         let text = format!("{name} should be a positive number, got {}", given.str()?);
         return Err(PyValueError::new_err(text));

@@ -9,7 +9,7 @@ use ferrio_capi::{Class, NativeClass, Slot, State, StateOf, Visit};
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::DerefToPyAny;
+use pyo3::types::{DerefToPyAny, PyDict};
 use pyo3::{PyTypeInfo, ffi};
 
 use super::protocol::{self, ProtocolState, SSLProtocol};
@@ -123,6 +123,21 @@ pub fn as_plain<'a, 'py>(
     object: &'a Bound<'py, PyAny>,
 ) -> Option<&'a Bound<'py, SSLProtocolTransport>> {
     TRANSPORT.cast_exact(object).filter(|transport| TRANSPORT.is_plain(transport))
+}
+
+/// Whether `object` is a transport that no Python code has changed, and knows its `sslcontext`.
+///
+/// # Errors
+/// What the look-up raises.
+pub fn has_context(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = object.py();
+    let Some(protocol) = as_plain(object).and_then(|this| this.state().protocol.get(py)) else {
+        return Ok(false);
+    };
+    let extra = protocol.cast::<SSLProtocol>()?.state().extra.get_or_none(py);
+    let Ok(extra) = extra.cast_exact::<PyDict>() else { return Ok(false) };
+    let context = extra.get_item(intern!(py, "sslcontext"))?;
+    Ok(context.is_some_and(|context| !context.is_none()))
 }
 
 /// `is_closing`.

@@ -23,6 +23,9 @@ const SILENT_WRITES: u32 = 5;
 const RECORD: usize = 16 * 1024;
 const OVERHEAD: usize = 256 + 5;
 
+/// Room for what a handshake sends at once, when no certificate is long.
+const FLIGHT: usize = 1024 + OVERHEAD;
+
 /// `transport.write(data)`, of data that is not empty.
 pub fn write<'py>(this: &Bound<'py, SSLProtocol>, data: &Bound<'py, PyAny>) -> PyResult<()> {
     let state = this.state();
@@ -195,8 +198,7 @@ fn encrypt_bytes(
     socket: &Bound<'_, PyAny>,
     data: &[u8],
 ) -> (usize, Outcome) {
-    let room = data.len() + data.len().div_ceil(RECORD) * OVERHEAD;
-    direct.pipe.make_room(room, || kept_memory(this, room));
+    make_room(this, direct, data.len() + data.len().div_ceil(RECORD) * OVERHEAD);
     let mut done = 0;
     while done < data.len() {
         match direct.connection.write(socket, &data[done..]) {
@@ -275,10 +277,20 @@ fn send(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     Ok(())
 }
 
-fn kept_memory(this: &Bound<'_, SSLProtocol>, room: usize) -> Vec<u8> {
-    let event_loop = this.state().event_loop.get_or_none(this.py());
-    let Some(native) = as_native(&event_loop) else { return Vec::new() };
-    native.get().take_output(this.py(), room)
+/// Room for what a step of the handshake sends.
+pub fn make_room_for_flight(this: &Bound<'_, SSLProtocol>, direct: &Direct) {
+    make_room(this, direct, FLIGHT);
+}
+
+/// Room for so much ciphertext, in memory that the loop has kept.
+fn make_room(this: &Bound<'_, SSLProtocol>, direct: &Direct, room: usize) {
+    direct.pipe.make_room(room, || {
+        let event_loop = this.state().event_loop.get_or_none(this.py());
+        match as_native(&event_loop) {
+            Some(native) => native.get().take_output(this.py(), room),
+            None => Vec::new(),
+        }
+    });
 }
 
 fn keep_memory(this: &Bound<'_, SSLProtocol>, memory: Vec<u8>) {

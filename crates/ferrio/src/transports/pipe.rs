@@ -326,7 +326,7 @@ fn log_failure<'py>(
 
 /// The logger of the module that the transports come from.
 pub fn logger(py: Python<'_>) -> Object<'_> {
-    names::asyncio_module(py, "unix_events")?.getattr(intern!(py, "logger"))
+    names::UNIX_EVENTS.attribute(intern!(py, "logger"))
 }
 
 /// What stock raises when a closed transport, whose `_loop` is None, asks its loop for something.

@@ -12,6 +12,7 @@
 
 pub mod accepting;
 mod attributes;
+mod clients;
 mod closing;
 pub mod connecting;
 pub mod direct;

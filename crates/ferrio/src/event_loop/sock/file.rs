@@ -57,7 +57,7 @@ impl<'py> Progress<'py> {
 
 /// `asyncio.unix_events.os`, in which programs and tests replace functions.
 fn os_module(py: Python<'_>) -> Object<'_> {
-    names::asyncio_module(py, "unix_events")?.getattr(intern!(py, "os"))
+    names::UNIX_EVENTS.attribute(intern!(py, "os"))
 }
 
 fn not_available(py: Python<'_>, text: &'static str) -> PyErr {

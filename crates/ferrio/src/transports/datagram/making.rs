@@ -27,7 +27,7 @@ pub struct Parts<'py> {
 /// the methods that stock's transport calls, while nobody replaced stock's transport.
 pub fn serves(sock: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = sock.py();
-    let current = names::asyncio_module(py, "selector_events")?;
+    let current = names::SELECTOR_EVENTS.get(py)?;
     let stock = names::STOCK_DATAGRAM_TRANSPORT.get(py)?;
     if !current.getattr(intern!(py, "_SelectorDatagramTransport"))?.is(stock) {
         return Ok(false);

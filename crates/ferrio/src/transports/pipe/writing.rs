@@ -57,7 +57,7 @@ fn ignores_writes(this: &Bound<'_, WritePipe>) -> PyResult<bool> {
     if lost == 0 && !this.pipe().is_closing() {
         return Ok(false);
     }
-    let constants = names::asyncio_module(py, "constants")?;
+    let constants = names::CONSTANTS.get(py)?;
     let most: usize = constants.getattr("LOG_THRESHOLD_FOR_CONNLOST_WRITES")?.extract()?;
     if lost >= most {
         let text = "pipe closed by peer or os.write(pipe, data) raised exception.";

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{StreamTransport, flow, info, making, reading, writing};
+use super::{StreamTransport, clients, flow, info, reading, writing};
 use crate::errors::{self, Finalizer, warn_unclosed};
 use crate::loop_state::{Act, call_act_soon, is_debug};
 use crate::names;
@@ -116,7 +116,7 @@ fn release(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     drop(state.protocol.take(py));
     drop(state.event_loop.take(py));
     if let Some(server) = state.server.take(py) {
-        making::detach(&server, this)?;
+        clients::detach(&server, this)?;
     }
     closed
 }
@@ -186,7 +186,7 @@ pub fn finalize(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     if cfg!(Py_3_13)
         && let Some(server) = state.server.take(py)
     {
-        making::detach(&server, this)?;
+        clients::detach(&server, this)?;
     }
     warned.and(closed)
 }

@@ -7,9 +7,10 @@ use ferrio_capi::call::call_method;
 use ferrio_capi::{Slot, StateOf};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 
-use super::{STREAM_TRANSPORT, StreamTransport, reading, writing};
+use super::{STREAM_TRANSPORT, StreamTransport, closing, reading, writing};
+use crate::loop_state::{Act, call_act_soon};
 
 /// `object` as a transport of ours, no method of which anybody replaced.
 #[inline]
@@ -78,6 +79,29 @@ pub fn resume_reading(transport: &Bound<'_, PyAny>) -> PyResult<()> {
         None => transport.call_method0(intern!(transport.py(), "resume_reading")).map(drop),
     }
 }
+
+/// `loop.call_soon(transport.close)`.
+///
+/// # Errors
+/// The loop's.
+pub fn close_soon<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    transport: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    if as_plain(transport).is_some() {
+        return call_act_soon(event_loop, transport, &CLOSE);
+    }
+    let close = transport.getattr(intern!(transport.py(), "close"))?;
+    call_method(event_loop, intern!(transport.py(), "call_soon"), [&close]).map(drop)
+}
+
+static CLOSE: Act = Act {
+    run: |object, _| closing::close(object.cast::<StreamTransport>()?),
+    parts: |object| {
+        let py = object.py();
+        Ok((object.getattr(intern!(py, "close"))?, PyTuple::empty(py)))
+    },
+};
 
 /// `protocol.data_received(data)` of a protocol of streams, no method of which anybody replaced; None of
 /// any other protocol.

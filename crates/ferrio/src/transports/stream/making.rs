@@ -5,12 +5,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{STREAM_TRANSPORT, StreamTransport, flow, info, reading};
+use super::{STREAM_TRANSPORT, StreamTransport, clients, flow, info, reading};
 use crate::futures;
 use crate::loop_state::{Act, EventLoop, call_act_soon, call_one_soon};
 use crate::names::{self, none};
 use ferrio_capi::StateOf;
-use ferrio_capi::call::call_method;
 
 /// What a transport is made of.
 #[derive(Debug)]
@@ -73,7 +72,7 @@ pub fn begin<'py>(
     info::note_addresses(this)?;
     if let Some(server) = server.filter(|server| !server.is_none()) {
         state.server.set(server.clone());
-        attach(&server, this)?;
+        clients::attach(&server, this)?;
     }
     event_loop.get().own_fd(state.fd.get(), this.as_any());
     set_nodelay(this)?;
@@ -81,24 +80,6 @@ pub fn begin<'py>(
     let connection_made = protocol.getattr(intern!(this.py(), "connection_made"))?;
     call_one_soon(event_loop, connection_made, this.as_any())?;
     call_act_soon(event_loop.as_any(), this.as_any(), &reading::START)
-}
-
-/// The server counts the transport among its connections; since 3.13 it is told which one it is.
-fn attach<'py>(server: &Bound<'py, PyAny>, this: &Bound<'py, StreamTransport>) -> PyResult<()> {
-    let name = intern!(this.py(), "_attach");
-    if cfg!(Py_3_13) {
-        return call_method(server, name, [this.as_any()]).map(drop);
-    }
-    call_method(server, name, []).map(drop)
-}
-
-/// The server has one connection less.
-pub fn detach<'py>(server: &Bound<'py, PyAny>, this: &Bound<'py, StreamTransport>) -> PyResult<()> {
-    let name = intern!(this.py(), "_detach");
-    if cfg!(Py_3_13) {
-        return call_method(server, name, [this.as_any()]).map(drop);
-    }
-    call_method(server, name, []).map(drop)
 }
 
 /// CPython: base_events._set_nodelay. A socket of protocol TCP is one of IP and a stream.
