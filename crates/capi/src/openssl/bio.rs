@@ -132,16 +132,17 @@ unsafe extern "C" fn write(bio: Bio, data: *const c_char, len: c_int) -> c_int {
 }
 
 unsafe extern "C" fn control(bio: Bio, command: c_int, _: c_long, _: *mut c_void) -> c_long {
+    let amount: fn(&dyn Wire) -> usize = match command {
+        FLUSH | DUP => return 1,
+        PENDING => |wire| wire.readable(),
+        WRITE_PENDING => |wire| wire.unsent(),
+        // OpenSSL asks for much that only sockets have.
+        _ => return 0,
+    };
     let Some(callbacks) = CALLBACKS.get().copied() else { return 0 };
     // SAFETY: OpenSSL calls with a live BIO of our method.
     let Some(wire) = (unsafe { wire_of(callbacks, bio) }) else { return 0 };
-    let count = |bytes: usize| c_long::try_from(bytes).unwrap_or(c_long::MAX);
-    match command {
-        FLUSH | DUP => 1,
-        PENDING => count(wire.readable()),
-        WRITE_PENDING => count(wire.unsent()),
-        _ => 0,
-    }
+    c_long::try_from(amount(&**wire)).unwrap_or(c_long::MAX)
 }
 
 unsafe extern "C" fn destroy(bio: Bio) -> c_int {
