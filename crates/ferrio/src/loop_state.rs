@@ -75,6 +75,8 @@ pub struct EventLoop {
     turns: AtomicU32,
     /// The turn in which a TCP transport last wrote.
     wrote_in_turn: AtomicU32,
+    /// How often a native transport has given up its descriptor.
+    disowned: AtomicU32,
     /// When a write of a turn was last sent, in seconds.
     sent_at: AtomicU64,
     /// The room that the last read of a socket left over.
@@ -166,6 +168,7 @@ impl EventLoop {
             outputs: GilCell::default(),
             turns: AtomicU32::new(0),
             wrote_in_turn: AtomicU32::new(0),
+            disowned: AtomicU32::new(0),
             sent_at: AtomicU64::new(0),
             read_space: GilCell::new(None),
             sock_context: GilCell::new(None),

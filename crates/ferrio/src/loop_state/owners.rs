@@ -2,6 +2,7 @@
 //! CPython: BaseSelectorEventLoop._transports
 
 use std::os::fd::RawFd;
+use std::sync::atomic::Ordering;
 
 use ferrio_capi::{Ref, runtime};
 use pyo3::prelude::*;
@@ -41,10 +42,17 @@ impl EventLoop {
 
     /// The native transport at `address` no longer owns a descriptor.
     pub fn disown_fd(&self, py: Python<'_>, fd: RawFd, address: usize) {
+        self.disowned.fetch_add(1, Ordering::Relaxed);
         let mut owners = self.owners.borrow_mut(py);
         if matches!(owners.get(&fd), Some(Owner::Native(owner)) if *owner == address) {
             owners.remove(&fd);
         }
+    }
+
+    /// A number that changes when a native transport gives up its descriptor, which may be the peer of another.
+    #[inline]
+    pub fn disowned(&self) -> u32 {
+        self.disowned.load(Ordering::Relaxed)
     }
 
     /// Nobody owns a descriptor any more.

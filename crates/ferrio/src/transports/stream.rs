@@ -96,6 +96,8 @@ pub struct StreamState {
     max_size: Cell<u32>,
     /// The turn of the loop in which a write of this transport was last sent at once.
     sent_in_turn: Cell<u32>,
+    /// `EventLoop::disowned` when a write was last sent at once for its sake.
+    disowned: Cell<u32>,
     pub closing: Cell<bool>,
     pub paused: Cell<bool>,
     /// write_eof() was called.
