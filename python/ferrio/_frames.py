@@ -1,5 +1,7 @@
 """Where a native coroutine stands: the code and the frame that stock's coroutine would have.
 
+What an error of native code needs a frame for is here too.
+
 asyncio's reprs, `Task.print_stack`, `inspect.getcoroutinestate` and monitors of tasks ask a
 coroutine for `cr_code` and `cr_frame`. The code is that of stock's function. A frame is made of it
 when somebody asks: it has the place, and no locals.
@@ -97,3 +99,12 @@ def frame_of(coroutine: Any, begun: bool) -> FrameType | None:
     cells = tuple(CellType() for _ in code.co_freevars)
     frame: FrameType | None = FunctionType(here, {}, closure=cells)().gi_frame
     return frame
+
+
+def raise_holding(error: BaseException, held: object) -> None:
+    """Raise the error: as long as its traceback lives, so does `held`, which this frame has."""
+    try:
+        raise error
+    finally:
+        # Its traceback has this frame.
+        del error

@@ -58,6 +58,7 @@ class Trace:
         self.loop = loop
         self.turn = 0
         self.events = []
+        self.next_tick = None
 
     def note(self, *event):
         """Append an event of the current turn."""
@@ -71,7 +72,19 @@ class Trace:
     def tick(self):
         """Count the turns from now on."""
         self.turn += 1
+        if self.next_tick:
+            self.next_tick.set_result(None)
+            self.next_tick = None
         self.loop.call_soon(self.tick)
+
+    async def count_anew(self):
+        """Call this turn the first one, at a place in it that does not depend on what woke us.
+
+        What another thread schedules comes before or after the tick of its turn, as it happens.
+        """
+        self.next_tick = self.loop.create_future()
+        await self.next_tick
+        self.turn = 0
 
     @staticmethod
     async def turns(number=1):

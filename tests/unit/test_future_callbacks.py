@@ -292,3 +292,46 @@ def test_setting_a_result_on_a_closed_loop_with_callbacks_is_refused(loop):
     lonely = asyncio.Future(loop=loop)
     lonely.set_result(1)
     assert lonely.result() == 1
+
+
+class Callback:
+    """Something to call that can be referred to weakly."""
+
+    def __call__(self, future):
+        raise AssertionError("the loop is closed")
+
+
+def test_no_callback_is_left_when_a_closed_loop_refused_the_first(same_as_stock):
+    def scenario(loop, _):
+        future = loop.create_future()
+        for _ in range(3):
+            future.add_done_callback(Callback())
+        loop.close()
+        with pytest.raises(RuntimeError, match="^Event loop is closed$"):
+            future.set_result(None)
+        return future.done(), future.result(), future._callbacks
+
+    kind, seen = same_as_stock(scenario)
+    assert (kind, seen[:2]) == ("returned", (True, None))
+
+
+def test_a_callback_that_a_closed_loop_refuses_lives_as_long_as_the_error(same_as_stock):
+    def scenario(loop, _):
+        future = loop.create_future()
+        callback = Callback()
+        living = weakref.ref(callback)
+        future.add_done_callback(callback)
+        del callback
+        loop.close()
+        try:
+            future.set_result(None)
+        except RuntimeError as error:
+            caught = error
+        seen = [living() is not None, str(caught), caught.__cause__, caught.__context__]
+        del caught
+        # PyO3 gives up what it held of the error with the next call into native code.
+        assert loop.is_closed()
+        return [*seen, living() is None]
+
+    expected = ("returned", [True, "Event loop is closed", None, None, True])
+    assert same_as_stock(scenario) == expected

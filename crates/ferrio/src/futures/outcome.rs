@@ -237,6 +237,23 @@ impl<'py> NativeFuture<'_, 'py> {
             }
         };
         loop_state::call_soon(&event_loop, &callback, &[self.object], &context)
+            .map_err(|error| hold_in_traceback(error, &callback))
+    }
+}
+
+/// The error of a `call_soon` without a frame, with one in its traceback that holds the callback, as stock's
+/// does: a task that nothing else holds must not end in the middle of what is done about the error.
+#[cold]
+fn hold_in_traceback(error: PyErr, callback: &Bound<'_, PyAny>) -> PyErr {
+    let py = callback.py();
+    let error = error.into_value(py).into_bound(py);
+    let raised = py
+        .import("ferrio._frames")
+        .and_then(|frames| frames.call_method1("raise_holding", (&error, callback)));
+    match raised {
+        Err(raised) if raised.value(py).is(&error) => raised,
+        // At the interpreter's end there is no such module any more.
+        _ => PyErr::from_value(error.into_any()),
     }
 }
 
