@@ -63,11 +63,9 @@ pub fn go_on(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     if let Some((direct, socket)) = reading::straight(this)
         && !direct.connection.is_busy()
+        && direct.connection.handshake(&socket) == Outcome::Again
     {
-        writing::make_room_for_flight(this, &direct);
-        if direct.connection.handshake(&socket) == Outcome::Again {
-            return writing::process_outgoing(this);
-        }
+        return writing::process_outgoing(this);
     }
     match engine::call_object(this, intern!(py, "do_handshake")) {
         Ok(None) => Ok(()),

@@ -23,9 +23,6 @@ const SILENT_WRITES: u32 = 5;
 const RECORD: usize = 16 * 1024;
 const OVERHEAD: usize = 256 + 5;
 
-/// Room for what a handshake sends at once, when no certificate is long.
-const FLIGHT: usize = 1024 + OVERHEAD;
-
 /// `transport.write(data)`, of data that is not empty.
 pub fn write<'py>(this: &Bound<'py, SSLProtocol>, data: &Bound<'py, PyAny>) -> PyResult<()> {
     let state = this.state();
@@ -275,11 +272,6 @@ fn send(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
         keep_memory(this, memory);
     }
     Ok(())
-}
-
-/// Room for what a step of the handshake sends.
-pub fn make_room_for_flight(this: &Bound<'_, SSLProtocol>, direct: &Direct) {
-    make_room(this, direct, FLIGHT);
 }
 
 /// Room for so much ciphertext, in memory that the loop has kept.
