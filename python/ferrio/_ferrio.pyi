@@ -71,7 +71,7 @@ __all__ = [
     "TimerHandle",
     "_SSLProtocolTransport",
     "_locate_ssl",
-    "_remember_connect_parts",
+    "_remember_loop_class",
     "_set_tls_engine",
     "as_completed",
     "build_info",
@@ -93,7 +93,7 @@ __all__ = [
     "wrap_future",
 ]
 
-def _remember_connect_parts(cls: type, base: type, /) -> None: ...
+def _remember_loop_class(cls: type, base: type, /) -> None: ...
 def build_info() -> dict[str, str]: ...
 def _set_tls_engine(name: str, /) -> None: ...
 def _locate_ssl(socket: object, incoming: object, outgoing: object, /) -> tuple[int, int]: ...

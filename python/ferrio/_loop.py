@@ -58,7 +58,7 @@ class EventLoop(
         _live_tasks.add_loop(self)
 
 
-_ferrio._remember_connect_parts(EventLoop, asyncio.SelectorEventLoop)
+_ferrio._remember_loop_class(EventLoop, asyncio.SelectorEventLoop)
 
 
 def new_event_loop() -> EventLoop:

@@ -62,3 +62,19 @@ def test_sleep_waits_for_a_future_of_an_overridden_create_future(replaced: str) 
     finally:
         loop.close()
     assert made == [None]
+
+
+def test_only_classes_of_native_loops_are_remembered_as_such() -> None:
+    for other in (asyncio.SelectorEventLoop, object, int):
+        with pytest.raises(TypeError, match="not a class of native loops"):
+            ferrio._ferrio._remember_loop_class(other, asyncio.SelectorEventLoop)
+    # The class of the first import stays the one that counts, and others are told as before.
+
+    class Own(ferrio.EventLoop):
+        pass
+
+    ferrio._ferrio._remember_loop_class(Own, asyncio.SelectorEventLoop)
+    for loop in (ferrio.new_event_loop(), Own()):
+        assert isinstance(ferrio.Future(loop=loop).get_loop(), ferrio.EventLoop)
+        assert loop.run_until_complete(asyncio.sleep(0, "ran")) == "ran"
+        loop.close()

@@ -8,6 +8,7 @@
 //! is dropped after the borrow.
 //! Shutdown: `close` empties the three queues; dropping the loop does the same.
 
+mod class;
 mod heap;
 mod item;
 mod outputs;
@@ -38,6 +39,7 @@ use ferrio_core::wake::WakeFlag;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit, intern};
 
+pub use class::{as_native, into_native, remember_class};
 pub use item::{Act, CallParts, Item, Watch};
 pub use watch::{Direction, call_act_soon, call_one_soon, unwatch, watch_act, watch_act_once};
 
@@ -288,12 +290,6 @@ pub fn get(flag: &AtomicBool) -> bool {
 #[inline]
 pub fn set(flag: &AtomicBool, value: bool) {
     flag.store(value, Ordering::Relaxed);
-}
-
-/// `object` as a loop of ours, subclasses included.
-#[inline]
-pub fn as_native<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, EventLoop>> {
-    object.cast::<EventLoop>().ok()
 }
 
 /// `loop.call_soon(callback, *args, context=context)` through Python, for loops that are not ours or

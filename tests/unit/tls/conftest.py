@@ -1,11 +1,13 @@
 """What tests of TLS share: both ways to OpenSSL, and certificates made for the run."""
 
+import asyncio
 import contextlib
 import ssl
 from importlib import import_module
 
 import pytest
 import trustme
+from tls_peer import serve, settle
 
 
 @pytest.fixture(params=["asyncio", "ferrio", "ferrio-ssl"])
@@ -53,3 +55,19 @@ def server_side(server_certificate):
 def client_side(authority):
     """A client's context, which trusts the authority."""
     return context_of_client(authority)
+
+
+@pytest.fixture
+def trace_of_server(same_trace, server_side, client_side):
+    """Run `scenario(trace, transport, peer, protocol)` with a connected server on both loops."""
+
+    def compare(scenario, base=asyncio.Protocol, turns=True, **hooks):
+        async def whole(trace):
+            protocol = trace.protocol("app", base, **hooks)
+            transport, peer = await serve(trace, protocol, server_side, client_side)
+            await scenario(trace, transport, peer, protocol)
+            await settle(trace, peer)
+
+        return same_trace(whole, turns)
+
+    return compare

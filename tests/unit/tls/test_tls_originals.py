@@ -4,6 +4,7 @@ import asyncio
 import ssl
 
 import pytest
+from tls_peer import serve, settle
 
 
 class Echo(asyncio.Protocol):
@@ -169,3 +170,26 @@ def test_a_class_that_was_put_into_asyncio(talk, server_side, calls, monkeypatch
     assert of_server[1]["ssl_handshake_timeout"] == 7
     assert of_server[1]["ssl_shutdown_timeout"] == 8
     assert of_client[1]["ssl_handshake_timeout"] is None
+
+
+def test_each_connection_has_memory_bios_for_who_looks(same_trace, server_side, client_side):
+    async def scenario(trace):
+        served = [
+            await serve(trace, trace.protocol(name), server_side, client_side)
+            for name in ("one", "other")
+        ]
+        bios = []
+        for transport, peer in served:
+            protocol = transport._ssl_protocol
+            peer.write(b"data")
+            await trace.turns(2)
+            bios += [protocol._incoming, protocol._outgoing]
+            trace.note(protocol._incoming is bios[-2], protocol._outgoing is bios[-1])
+        trace.note([(type(bio), bio.pending) for bio in bios], len(set(map(id, bios))))
+        bios[0].write(b"for one of them")
+        trace.note([bio.pending for bio in bios])
+        for transport, peer in served:
+            transport.abort()
+            await settle(trace, peer)
+
+    same_trace(scenario)

@@ -7,32 +7,7 @@ import struct
 
 import pytest
 from event_trace import events
-from tls_peer import Peer, serve
-
-BASES = [asyncio.Protocol, asyncio.BufferedProtocol]
-
-
-async def settle(trace, peer):
-    """Let the connection come to its end."""
-    await trace.turns(4)
-    peer.sock.close()
-    await trace.turns(4)
-
-
-@pytest.fixture
-def trace_of_server(same_trace, server_side, client_side):
-    """Run `scenario(trace, transport, peer, protocol)` with a connected server on both loops."""
-
-    def compare(scenario, base=asyncio.Protocol, turns=True, **hooks):
-        async def whole(trace):
-            protocol = trace.protocol("app", base, **hooks)
-            transport, peer = await serve(trace, protocol, server_side, client_side)
-            await scenario(trace, transport, peer, protocol)
-            await settle(trace, peer)
-
-        return same_trace(whole, turns)
-
-    return compare
+from tls_peer import BASES, Peer, serve, settle
 
 
 @pytest.mark.parametrize("base", BASES)

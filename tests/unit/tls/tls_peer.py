@@ -5,6 +5,8 @@ import contextlib
 import socket
 import ssl
 
+BASES = [asyncio.Protocol, asyncio.BufferedProtocol]
+
 
 class Peer:
     """TLS by hand over a socket that does not block; it moves when the scenario says so."""
@@ -90,3 +92,10 @@ async def serve(trace, protocol, server_context, client_context, **options):
     await peer.handshake(trace)
     transport, _ = await connecting
     return transport, peer
+
+
+async def settle(trace, peer):
+    """Let the connection come to its end."""
+    await trace.turns(4)
+    peer.sock.close()
+    await trace.turns(4)

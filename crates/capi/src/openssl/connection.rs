@@ -45,6 +45,11 @@ const WANT_READ: c_int = 2;
 const WANT_WRITE: c_int = 3;
 const ZERO_RETURN: c_int = 6;
 
+/// SSL_WRITING, SSL_READING and SSL_RECEIVED_SHUTDOWN of openssl/ssl.h
+const WRITING: c_int = 2;
+const READING: c_int = 3;
+const RECEIVED_SHUTDOWN: c_int = 2;
+
 /// TLS1_3_VERSION of openssl/tls1.h
 const TLS1_3: c_int = 0x0304;
 
@@ -119,6 +124,15 @@ impl Connection {
         })
     }
 
+    /// Whether OpenSSL may take more ciphertext at once than the rest of a record, into memory that it has for
+    /// one: each record then takes one call of the [`Wire`] and not two. SSL_set_read_ahead(3).
+    pub fn set_read_ahead(&self, socket: &Bound<'_, PyAny>, ahead: bool) {
+        if self.is_of(socket) {
+            // SAFETY: the SSL of a living object.
+            unsafe { (self.engine.library.ssl_set_read_ahead)(self.ssl, c_int::from(ahead)) };
+        }
+    }
+
     /// Whether the version that was agreed on is 1.3, or a later one.
     pub fn is_tls13(&self, socket: &Bound<'_, PyAny>) -> bool {
         // SAFETY: the SSL of a living object.
@@ -140,22 +154,35 @@ impl Connection {
             return Outcome::Failed;
         }
         let Some(_busy) = self.enter() else { return Outcome::Again };
+        let result = work(&self.engine.library);
+        match usize::try_from(result) {
+            Ok(count @ 1..) => Outcome::Done(count),
+            _ => self.outcome_without_data(result),
+        }
+    }
+
+    /// What a call came to that gave nothing, asked right after it.
+    ///
+    /// SSL_get_error(3) looks at the thread's queue of errors first, in which others may have left theirs. A
+    /// handshake empties it when it goes on, and a connection that has failed counts as in one: any other says
+    /// itself what it waits for, SSL_want(3).
+    fn outcome_without_data(&self, result: c_int) -> Outcome {
         let library = &self.engine.library;
-        // SAFETY: functions on the thread's own queue. What others left there would be taken for ours.
+        // SAFETY: the SSL of a living object, which these functions do not change.
         unsafe {
-            if (library.err_peek_error)() != 0 {
-                (library.err_clear_error)();
+            if (library.ssl_in_init)(self.ssl) != 0 {
+                return match (library.ssl_get_error)(self.ssl, result) {
+                    WANT_READ | WANT_WRITE => Outcome::Again,
+                    ZERO_RETURN => Outcome::Closed,
+                    _ => Outcome::Failed,
+                };
             }
-        }
-        let result = work(library);
-        if let Ok(count @ 1..) = usize::try_from(result) {
-            return Outcome::Done(count);
-        }
-        // SAFETY: the SSL of a living object, right after the call.
-        match unsafe { (library.ssl_get_error)(self.ssl, result) } {
-            WANT_READ | WANT_WRITE => Outcome::Again,
-            ZERO_RETURN => Outcome::Closed,
-            _ => Outcome::Failed,
+            let closed = (library.ssl_get_shutdown)(self.ssl) & RECEIVED_SHUTDOWN != 0;
+            match (library.ssl_want)(self.ssl) {
+                READING | WRITING => Outcome::Again,
+                _ if closed => Outcome::Closed,
+                _ => Outcome::Failed,
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyType};
 
 use super::overrides;
 use super::sock::plain;
-use crate::loop_state::{EventLoop, get, set};
+use crate::loop_state::{EventLoop, get, remember_class, set};
 use crate::names;
 
 /// The methods that stock's `create_connection` and `create_unix_connection` come to call, and those by
@@ -43,14 +43,16 @@ struct Originals {
 
 static ORIGINALS: PyOnceLock<Originals> = PyOnceLock::new();
 
-/// Remembers the parts of `ferrio.EventLoop` and its base `asyncio.SelectorEventLoop` as they are now.
+/// Remembers the class `ferrio.EventLoop`, and its parts and those of its base `asyncio.SelectorEventLoop` as
+/// they are now.
 ///
 /// # Errors
-/// AttributeError when asyncio has no such method.
+/// TypeError for a class of other loops; AttributeError when asyncio has no such method.
 #[pyfunction]
-#[pyo3(name = "_remember_connect_parts", signature = (cls, base, /))]
+#[pyo3(name = "_remember_loop_class", signature = (cls, base, /))]
 pub fn remember(cls: &Bound<'_, PyType>, base: &Bound<'_, PyType>) -> PyResult<()> {
     let py = cls.py();
+    remember_class(cls)?;
     let own = |class: &Bound<'_, PyType>, names: &[&str]| {
         names.iter().map(|name| Ok(class.getattr(*name)?.unbind())).collect::<PyResult<Vec<_>>>()
     };

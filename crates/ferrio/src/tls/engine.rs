@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ferrio_capi::StateOf;
 use ferrio_capi::call::call_method;
 use ferrio_capi::openssl::{self, Busy, Connection, Wire};
+use ferrio_capi::{Slot, StateOf};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -18,6 +18,7 @@ use pyo3::types::{PyBytes, PyString};
 use super::pipe::Pipe;
 use super::protocol::{ProtocolState, SSLProtocol};
 use super::wrapping::SSL_OBJECT;
+use crate::names;
 
 /// What a connection has that talks to OpenSSL itself.
 #[derive(Debug)]
@@ -83,24 +84,57 @@ pub fn path(py: Python<'_>) -> (&'static str, &'static str) {
     }
 }
 
+/// Whether new connections talk to OpenSSL themselves, where nothing of theirs forbids it.
+pub fn is_direct(py: Python<'_>) -> bool {
+    reason_against(py).is_none()
+}
+
 /// Has the connection of a protocol whose SSLObject was just made talk to OpenSSL itself, if it can.
 pub fn begin(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
     let object = state.ssl_object.get_or_none(py);
-    if reason_against(py).is_some() || !SSL_OBJECT.is_class_of(&object)? {
+    if !is_direct(py) || !SSL_OBJECT.is_class_of(&object)? {
         return Ok(());
     }
     let socket = object.getattr(intern!(py, "_sslobj"))?;
-    let (incoming, outgoing) = (state.incoming.get_or_none(py), state.outgoing.get_or_none(py));
+    adopt(this, socket, [&state.incoming.get_or_none(py), &state.outgoing.get_or_none(py)]);
+    Ok(())
+}
+
+/// Has the connection of `socket`, which was made over these MemoryBIOs, talk to OpenSSL itself; whether it can.
+pub fn adopt<'py>(
+    this: &Bound<'py, SSLProtocol>,
+    socket: Bound<'py, PyAny>,
+    [incoming, outgoing]: [&Bound<'py, PyAny>; 2],
+) -> bool {
+    let state = this.state();
     let pipe = Arc::new(Pipe::default());
     let wire: Arc<dyn Wire> = pipe.clone();
-    if let Some(connection) = Connection::adopt(&socket, &incoming, &outgoing, wire) {
-        state.socket.set(socket);
-        let through_object = Cell::new(false);
-        state.direct.set(Some(Rc::new(Direct { connection, pipe, through_object })));
+    let Some(connection) = Connection::adopt(&socket, incoming, outgoing, wire) else {
+        return false;
+    };
+    state.socket.set(socket);
+    let through_object = Cell::new(false);
+    state.direct.set(Some(Rc::new(Direct { connection, pipe, through_object })));
+    true
+}
+
+/// Has OpenSSL read ahead where nobody can tell. A BufferedProtocol can, which is told how much ciphertext waits.
+pub fn set_read_ahead(state: &ProtocolState, py: Python<'_>) {
+    if let Some((direct, socket)) = state.direct.get().zip(state.socket.get(py)) {
+        direct.connection.set_read_ahead(&socket, !state.app_is_buffered.get());
     }
-    Ok(())
+}
+
+/// The MemoryBIO in a slot: made now, where the connection has used none.
+pub fn memory_bio<'py>(slot: &Slot, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(bio) = slot.get(py) {
+        return Ok(bio);
+    }
+    let bio = names::MEMORY_BIO.get(py)?.call0()?;
+    slot.set(bio.clone());
+    Ok(bio)
 }
 
 /// Another SSLObject takes the place of the one that the connection was made with.
@@ -147,7 +181,7 @@ pub fn enter(direct: Option<&Direct>) -> Option<Option<Busy<'_>>> {
 pub fn readable(state: &ProtocolState, py: Python<'_>) -> PyResult<usize> {
     match state.direct.get() {
         Some(direct) => Ok(direct.pipe.readable()),
-        None => pending(&state.incoming.get_or_none(py)),
+        None => pending(&memory_bio(&state.incoming, py)?),
     }
 }
 
@@ -155,7 +189,7 @@ pub fn readable(state: &ProtocolState, py: Python<'_>) -> PyResult<usize> {
 pub fn unsent(state: &ProtocolState, py: Python<'_>) -> PyResult<usize> {
     match state.direct.get() {
         Some(direct) => Ok(direct.pipe.unsent()),
-        None => pending(&state.outgoing.get_or_none(py)),
+        None => pending(&memory_bio(&state.outgoing, py)?),
     }
 }
 
@@ -174,7 +208,7 @@ pub fn feed(state: &ProtocolState, py: Python<'_>, data: &[u8]) -> PyResult<()> 
 
 /// Adds ciphertext to the MemoryBIO.
 pub fn write_to_bio(state: &ProtocolState, py: Python<'_>, data: &[u8]) -> PyResult<()> {
-    let incoming = state.incoming.get_or_none(py);
+    let incoming = memory_bio(&state.incoming, py)?;
     call_method(&incoming, intern!(py, "write"), [PyBytes::new(py, data).as_any()]).map(drop)
 }
 
@@ -184,5 +218,5 @@ pub fn discard_output(state: &ProtocolState, py: Python<'_>) -> PyResult<()> {
         drop(direct.pipe.take_output());
         return Ok(());
     }
-    call_method(&state.outgoing.get_or_none(py), intern!(py, "read"), []).map(drop)
+    call_method(&memory_bio(&state.outgoing, py)?, intern!(py, "read"), []).map(drop)
 }

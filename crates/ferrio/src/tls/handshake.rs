@@ -1,7 +1,7 @@
 //! The beginning of a connection, up to the application's connection_made().
 
 use ferrio_capi::call::{call_descriptor, call_method};
-use ferrio_capi::openssl::Outcome;
+use ferrio_capi::openssl::{Outcome, Wire};
 use ferrio_capi::{StateOf, handled};
 use ferrio_core::tls::Phase;
 use pyo3::exceptions::{PyConnectionAbortedError, PyConnectionResetError, PyException};
@@ -41,7 +41,14 @@ pub fn start(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let timer = call_method(&event_loop, intern!(py, "call_later"), [&seconds, &check])?;
     state.handshake_timer.set(timer);
     note_callbacks(this, &[&MESSAGES, &KEY_LOG])?;
-    go_on(this)
+    if waits_for_client(this) { Ok(()) } else { go_on(this) }
+}
+
+/// Whether there is nothing to do yet: a server has heard nothing. A callback of the context would see even that
+/// the connection begins.
+fn waits_for_client(this: &Bound<'_, SSLProtocol>) -> bool {
+    this.state().server_side.get()
+        && reading::straight(this).is_some_and(|(direct, _)| direct.pipe.readable() == 0)
 }
 
 /// `_check_handshake_timeout`.
@@ -58,14 +65,18 @@ pub fn check_timeout(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
 }
 
 /// `_do_handshake`. Most calls find that ciphertext has to come first: told by OpenSSL itself, that takes no
-/// exception.
+/// exception. What fails is told by the SSLObject. When it is over, the object's method would add the exceptions
+/// of callbacks, and with one that may leave any [`note_callbacks`] has everything go through the object.
 pub fn go_on(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     if let Some((direct, socket)) = reading::straight(this)
         && !direct.connection.is_busy()
-        && direct.connection.handshake(&socket) == Outcome::Again
     {
-        return writing::process_outgoing(this);
+        match direct.connection.handshake(&socket) {
+            Outcome::Again => return writing::process_outgoing(this),
+            Outcome::Done(_) => return complete(this, None),
+            Outcome::Closed | Outcome::Failed => {}
+        }
     }
     match engine::call_object(this, intern!(py, "do_handshake")) {
         Ok(None) => Ok(()),
@@ -114,6 +125,7 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
         call_method(&protocol, intern!(py, "connection_made"), [&transport])?;
     }
     wake_waiter(this, None)?;
+    engine::set_read_ahead(state, py);
     reading::read_and(this, writing::process_tickets)
 }
 

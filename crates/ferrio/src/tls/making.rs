@@ -148,10 +148,19 @@ fn set_context<'py>(
 fn make_object(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
-    let memory_bio = names::MEMORY_BIO.get(py)?;
-    let (incoming, outgoing) = (memory_bio.call0()?, memory_bio.call0()?);
     let context = state.context.get_or_none(py);
     let hostname = state.server_hostname.get_or_none(py);
+    if hostname.is_none() && engine::is_direct(py) && wrapping::wraps_as_ssl_does(&context)? {
+        let [incoming, outgoing] = wrapping::unused_bios(py)?;
+        let bios = [incoming.bind(py), outgoing.bind(py)];
+        let (object, socket) = wrapping::wrap_natively(&context, bios, state.server_side.get())?;
+        if engine::adopt(this, socket, bios) {
+            state.ssl_object.set(object);
+            return Ok(());
+        }
+    }
+    let memory_bio = names::MEMORY_BIO.get(py)?;
+    let (incoming, outgoing) = (memory_bio.call0()?, memory_bio.call0()?);
     let bios = [&incoming, &outgoing];
     let object = wrapping::wrap_bio(&context, bios, state.server_side.get(), &hostname)?;
     state.incoming.set(incoming);
@@ -185,5 +194,8 @@ pub fn set_app_protocol<'py>(
     let buffered = protocol.hasattr(intern!(py, "get_buffer"))?
         && protocol.is_instance(names::BUFFERED_PROTOCOL.get(py)?)?;
     state.app_is_buffered.set(buffered);
+    if state.machine.phase() == Phase::Wrapped {
+        engine::set_read_ahead(state, py);
+    }
     Ok(())
 }

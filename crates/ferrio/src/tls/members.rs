@@ -31,6 +31,20 @@ macro_rules! mark_property {
     };
 }
 
+/// A property that is one of the MemoryBIOs.
+macro_rules! bio_property {
+    ($members:expr, $name:literal, $slot:ident) => {
+        $members.get_set::<SSLProtocol, _, _>(
+            $name,
+            |this: &Bound<'_, SSLProtocol>| engine::memory_bio(&this.state().$slot, this.py()),
+            |this: &Bound<'_, SSLProtocol>, value: Option<&Bound<'_, PyAny>>| {
+                this.state().$slot.set(given(value)?);
+                Ok(())
+            },
+        )
+    };
+}
+
 fn set_ssl_object(this: This<'_, '_>, value: Value<'_, '_>) -> PyResult<()> {
     engine::replace_object(this, given(value)?);
     Ok(())
@@ -77,8 +91,8 @@ pub fn add(members: Members) -> Members {
     let members = slot_property!(members, SSLProtocol, c"_app_transport", app_transport);
     let members = slot_property!(members, SSLProtocol, c"_transport", transport);
     let members = slot_property!(members, SSLProtocol, c"_sslcontext", context);
-    let members = slot_property!(members, SSLProtocol, c"_incoming", incoming);
-    let members = slot_property!(members, SSLProtocol, c"_outgoing", outgoing);
+    let members = bio_property!(members, c"_incoming", incoming);
+    let members = bio_property!(members, c"_outgoing", outgoing);
     let members = slot_property!(members, SSLProtocol, c"_extra", extra);
     let members = slot_property!(members, SSLProtocol, c"_waiter", waiter);
     let members =

@@ -2,7 +2,7 @@
 //!
 //! State: `machine` has the phase, and what the application has been told; the diagram is there.
 //! Fields: `direct` is set while data goes straight to OpenSSL; then `incoming` and `outgoing`, the
-//! MemoryBIOs that the SSLObject was made over, stay empty.
+//! MemoryBIOs that the SSLObject reads and writes otherwise, hold nothing, or are not there.
 //! Safety: no call into OpenSSL is made while another one of the same connection is under way; the
 //! Connection says so. What the field `direct` shares is kept by who works with it.
 //! Shutdown: `connection_lost` releases application and transport, as stock's does.
@@ -43,7 +43,7 @@ pub struct ProtocolState {
     pub ssl_object: Slot,
     /// The `_ssl._SSLSocket` of `ssl_object`, which owns what `direct` points to; empty without that.
     pub socket: Slot,
-    /// `_incoming` and `_outgoing`.
+    /// `_incoming` and `_outgoing`; [`engine::memory_bio`](super::engine::memory_bio) asks for them.
     pub incoming: Slot,
     pub outgoing: Slot,
     /// `_extra`.

@@ -31,10 +31,6 @@ pub fn wrap_bio<'py>(
     server_hostname: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = context.py();
-    // Names of servers are encoded in Python.
-    if server_hostname.is_none() && wraps_as_ssl_does(context)? {
-        return wrap_natively(context, bios, server_side);
-    }
     let keywords = PyDict::new(py);
     keywords.set_item(intern!(py, "server_side"), server_side)?;
     keywords.set_item(intern!(py, "server_hostname"), server_hostname)?;
@@ -42,7 +38,10 @@ pub fn wrap_bio<'py>(
 }
 
 /// Whether neither the context nor a class has methods of somebody else's.
-fn wraps_as_ssl_does(context: &Bound<'_, PyAny>) -> PyResult<bool> {
+///
+/// # Errors
+/// What a look-up raises.
+pub fn wraps_as_ssl_does(context: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = context.py();
     Ok(SSL_CONTEXT.is_class_of(context)?
         && dict::of_object(context)?.is_empty()
@@ -50,12 +49,26 @@ fn wraps_as_ssl_does(context: &Bound<'_, PyAny>) -> PyResult<bool> {
         && SSL_OBJECT.is_untouched(py)?)
 }
 
-/// What `SSLContext.wrap_bio` and `SSLObject._create` do.
-fn wrap_natively<'py>(
+/// Two MemoryBIOs for connections that never use theirs, the same for all of them.
+///
+/// # Errors
+/// MemoryError.
+pub fn unused_bios(py: Python<'_>) -> PyResult<&'static [Py<PyAny>; 2]> {
+    static UNUSED: PyOnceLock<[Py<PyAny>; 2]> = PyOnceLock::new();
+    let make = || names::MEMORY_BIO.get(py)?.call0().map(Bound::unbind);
+    UNUSED.get_or_try_init(py, || Ok([make()?, make()?]))
+}
+
+/// What `SSLContext.wrap_bio` and `SSLObject._create` do for a connection without the name of a server, which
+/// would be encoded in Python: the SSLObject, and its `_sslobj`.
+///
+/// # Errors
+/// What `_wrap_bio` raises.
+pub fn wrap_natively<'py>(
     context: &Bound<'py, PyAny>,
     [incoming, outgoing]: [&Bound<'py, PyAny>; 2],
     server_side: bool,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     static OWNER: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
     let py = context.py();
     let owner = OWNER.get_or_try_init(py, || {
@@ -66,6 +79,6 @@ fn wrap_natively<'py>(
     let name = intern!(py, "_wrap_bio");
     let socket =
         call::call_method_with_keyword(context, name, &arguments, &object, owner.bind(py))?;
-    object.setattr(intern!(py, "_sslobj"), socket)?;
-    Ok(object)
+    object.setattr(intern!(py, "_sslobj"), &socket)?;
+    Ok((object, socket))
 }

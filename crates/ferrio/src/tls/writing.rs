@@ -260,7 +260,7 @@ fn send(this: &Bound<'_, SSLProtocol>) -> PyResult<()> {
     let py = this.py();
     let state = this.state();
     let Some(direct) = state.direct.get() else {
-        let data = call_method(&state.outgoing.get_or_none(py), intern!(py, "read"), [])?;
+        let data = call_method(&engine::memory_bio(&state.outgoing, py)?, intern!(py, "read"), [])?;
         if data.len()? > 0 {
             direct::write(&state.transport.get_or_none(py), &data)?;
         }

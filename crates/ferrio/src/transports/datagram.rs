@@ -32,7 +32,7 @@ pub use making::{Parts, new, serves};
 pub use methods::create;
 
 use self::peers::{Peer, Peers};
-use crate::loop_state::EventLoop;
+use crate::loop_state::{EventLoop, into_native};
 use crate::names;
 
 static DATAGRAM_TRANSPORT: Class<DatagramTransport> = Class::new();
@@ -122,7 +122,7 @@ fn base_slot<'a>(member: &Member, this: &'a Bound<'_, DatagramTransport>) -> &'a
 
 /// The loop, while the transport has one of ours.
 fn native_loop<'py>(this: &Bound<'py, DatagramTransport>) -> Option<Bound<'py, EventLoop>> {
-    base_slot(&LOOP, this).get(this.py())?.cast_into::<EventLoop>().ok()
+    base_slot(&LOOP, this).get(this.py()).and_then(into_native)
 }
 
 /// Calls stock's own function: for what is rare, for sockets that are not what they were, for errors.

@@ -41,7 +41,7 @@ pub use making::{Parts, new};
 pub use methods::create;
 
 use crate::errors;
-use crate::loop_state::EventLoop;
+use crate::loop_state::{EventLoop, as_native, into_native};
 
 static STREAM_TRANSPORT: Class<StreamTransport> = Class::new();
 
@@ -165,10 +165,8 @@ impl StreamState {
     /// # Errors
     /// RuntimeError when the transport is closed.
     pub fn native_loop<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, EventLoop>> {
-        match self.event_loop.get(py) {
-            Some(event_loop) => Ok(event_loop.cast_into::<EventLoop>()?),
-            None => Err(PyRuntimeError::new_err("the transport is closed")),
-        }
+        let native = self.event_loop.get(py).and_then(into_native);
+        native.ok_or_else(|| PyRuntimeError::new_err("the transport is closed"))
     }
 
     /// The descriptor of the open socket, to send and receive on. Whoever closed the socket object behind
@@ -261,7 +259,7 @@ impl NativeClass for StreamTransport {
         // SAFETY: called with an instance of this class.
         let state = unsafe { STREAM_TRANSPORT.state_at(object) };
         if let Some(event_loop) = state.event_loop.get(py)
-            && let Ok(event_loop) = event_loop.cast::<EventLoop>()
+            && let Some(event_loop) = as_native(&event_loop)
         {
             event_loop.get().disown_fd(py, state.fd.get(), object as usize);
         }
