@@ -3,7 +3,7 @@
 //!
 //! # State
 //! 1. Level-triggered: `add_reader` promises a callback for as long as data is there, which
-//!    edge-triggered epoll does not give.
+//!    edge-triggered epoll does not give. Readers that need no such promise say so ([`Interests`]).
 //! 2. A waiting thread holds nothing but a shared borrow, so others wake it and register freely.
 //!
 //! # Fields
@@ -65,13 +65,15 @@ impl Poller {
     }
 
     /// Replaces the content of `events` with what is ready, in one epoll system call, and one read
-    /// when the wake-up was among it. A signal gives `ErrorKind::Interrupted` and no events.
-    pub fn wait(&self, events: &mut Events, timeout: Timeout) -> io::Result<()> {
+    /// when the wake-up was among it; says whether anything was. A signal gives `ErrorKind::Interrupted`
+    /// and no events.
+    pub fn wait(&self, events: &mut Events, timeout: Timeout) -> io::Result<bool> {
         events.list.clear();
-        if events.wait(&self.epoll, timeout)? {
+        let woken = events.wait(&self.epoll, timeout)?;
+        if woken {
             self.clear_wake()?;
         }
-        Ok(())
+        Ok(woken || !events.is_empty())
     }
 
     /// The epoll descriptor's number, for those who show or poll it.

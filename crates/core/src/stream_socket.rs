@@ -80,6 +80,15 @@ pub fn recv_uninit(fd: BorrowedFd<'_>, buf: &mut [MaybeUninit<u8>]) -> io::Resul
     }
 }
 
+/// The number of TCP. ip(7), IPPROTO_TCP
+pub const TCP: u16 = 6;
+
+/// Whether this is TCP itself, and nothing that is like it. socket(7), SO_PROTOCOL
+#[must_use]
+pub fn is_tcp(fd: BorrowedFd<'_>) -> bool {
+    sockopt::socket_protocol(fd).is_ok_and(|protocol| protocol == Some(net::ipproto::TCP))
+}
+
 /// Bytes that can be received at once. ioctl(2), FIONREAD
 ///
 /// # Errors

@@ -47,9 +47,9 @@ impl Bench {
     /// What is ready now, as a loop would dispatch it.
     fn ready(&mut self) -> Vec<&'static str> {
         self.poller.wait(&mut self.events, Timeout::Zero).expect("a wait that does not block");
+        self.interests.note_reported(&mut self.events, false);
         let mut items = Vec::new();
         for event in self.events.iter() {
-            self.interests.note_event(event.fd);
             items.extend(self.interests.reader(event.fd).filter(|_| event.readable));
             items.extend(self.interests.writer(event.fd).filter(|_| event.writable));
         }
@@ -157,7 +157,6 @@ fn arming_what_nobody_watches_does_nothing() {
     let (near, _far) = pair();
     bench.rearm(&near, true).expect("there is nothing to do");
     assert!(bench.ready().is_empty());
-    bench.interests.note_event(near.as_raw_fd());
     assert!(bench.interests.is_empty());
 }
 

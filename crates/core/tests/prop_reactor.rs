@@ -212,9 +212,9 @@ impl Bench {
 
     fn check_readiness(&mut self) {
         self.poller.wait(&mut self.events, Timeout::Zero).expect("a wait that does not block");
+        self.interests.note_reported(&mut self.events, false);
         let mut told: Vec<usize> = Vec::new();
         for event in self.events.iter() {
-            self.interests.note_event(event.fd);
             told.extend(self.interests.reader(event.fd).filter(|_| event.readable));
             told.extend(self.interests.writer(event.fd).filter(|_| event.writable));
         }

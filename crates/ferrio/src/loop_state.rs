@@ -41,7 +41,9 @@ use pyo3::{PyTraverseError, PyVisit, intern};
 
 pub use class::{as_native, into_native, remember_class};
 pub use item::{Act, CallParts, Item, Watch};
-pub use watch::{Direction, call_act_soon, call_one_soon, unwatch, watch_act, watch_act_once};
+pub use watch::{
+    Direction, call_act_soon, call_one_soon, unwatch, watch_act, watch_act_once, watch_draining_act,
+};
 
 use crate::handles::{self, Timed};
 use crate::{errors, names};

@@ -14,9 +14,12 @@
 //!    for the next one, which costs a MOD. Such a rest needs no trust: where the fd was closed
 //!    meanwhile, the kernel has forgotten it and the MOD fails, and where another process keeps the
 //!    file open, it is silent for ever.
+//! 5. Who takes all there is with each event says so (`set_draining_reader`), and is registered with
+//!    EPOLLET while it waits alone: epoll need not look again at what was read. What it leaves is told
+//!    of like any other's from the next wait on ([`reported`]).
 //!
 //! # Shutdown
-//! 5. `take_all`, then drop the poller.
+//! 6. `take_all`, then drop the poller.
 
 use std::collections::HashMap;
 use std::io;
@@ -25,9 +28,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use rustix::event::epoll::EventFlags;
 
 use super::Poller;
-use pair::{Pair, Registration, Side};
+use pair::{EDGE, Pair, Registration, Side};
 
 mod pair;
+mod reported;
 
 /// Who waits for which fd: at most one reader and one writer each, registered in a [`Poller`].
 ///
@@ -42,13 +46,27 @@ pub struct Interests<T> {
     /// Pairs that are not empty.
     len: usize,
     lost: Vec<T>,
+    /// How many waits have reported.
+    waits: u64,
+    /// Readers that drain and may have left something since the last wait.
+    left: Vec<RawFd>,
+    /// epoll's list may be another than the last report: a reader that drains was in it, or it was put in order.
+    unkept: bool,
 }
 
 impl<T> Interests<T> {
     /// Nobody waits.
     #[must_use]
     pub fn new() -> Self {
-        Self { dense: Vec::new(), sparse: HashMap::new(), len: 0, lost: Vec::new() }
+        Self {
+            dense: Vec::new(),
+            sparse: HashMap::new(),
+            len: 0,
+            lost: Vec::new(),
+            waits: 0,
+            left: Vec::new(),
+            unkept: false,
+        }
     }
 
     /// Waits for `fd` to be readable; returns the reader that was replaced.
@@ -73,6 +91,17 @@ impl<T> Interests<T> {
         self.set(poller, fd, Side::Reader, item, EventFlags::ONESHOT)
     }
 
+    /// [`Interests::set_reader`] for a reader that takes all there is with each event, or says that it did
+    /// not ([`Interests::note_left`]).
+    pub fn set_draining_reader(
+        &mut self,
+        poller: &Poller,
+        fd: BorrowedFd<'_>,
+        item: T,
+    ) -> io::Result<Option<T>> {
+        self.set(poller, fd, Side::Reader, item, EDGE)
+    }
+
     /// Waits for `fd` to be writable; returns the writer that was replaced.
     /// An error leaves `fd` without reader and writer. `// CPython: _add_writer`
     pub fn set_writer(
@@ -95,23 +124,14 @@ impl<T> Interests<T> {
         self.set(poller, fd, Side::Writer, item, EventFlags::ONESHOT)
     }
 
-    /// Notes that an event of `fd` was reported: what was armed for one is silent from now on.
-    #[inline]
-    pub fn note_event(&mut self, fd: RawFd) {
-        if let Some(pair) = self.pair_mut(fd)
-            && matches!(pair.registration, Registration::Armed(flags) if flags.contains(EventFlags::ONESHOT))
-        {
-            pair.registration = Registration::Spent;
-        }
-    }
-
-    /// Has those who wait for `fd` told of events again, after one was noted; of every event from now
+    /// Has those who wait for `fd` told of events again, after one was reported; of every event from now
     /// on, unless `once`. An error leaves `fd` without reader and writer.
     pub fn rearm(&mut self, poller: &Poller, fd: BorrowedFd<'_>, once: bool) -> io::Result<()> {
         let number = fd.as_raw_fd();
         let Some(pair) = self.pair_mut(number).filter(|pair| !pair.is_empty()) else {
             return Ok(());
         };
+        pair.drains = false;
         let once = if once { EventFlags::ONESHOT } else { EventFlags::empty() };
         let outcome = pair.register(poller, fd, pair.flags(once));
         if outcome.is_err() {
@@ -204,13 +224,16 @@ impl<T> Interests<T> {
         fd: BorrowedFd<'_>,
         side: Side,
         item: T,
-        once: EventFlags,
+        mode: EventFlags,
     ) -> io::Result<Option<T>> {
         let number = fd.as_raw_fd();
         let pair = self.pair_or_insert(number);
         let first = pair.is_empty();
         let replaced = pair.side(side).replace(item);
-        let outcome = pair.register(poller, fd, pair.flags(once));
+        if matches!(side, Side::Reader) {
+            pair.drains = mode == EDGE;
+        }
+        let outcome = pair.register(poller, fd, pair.flags(mode & EventFlags::ONESHOT));
         if first {
             self.len += 1;
         }

@@ -197,8 +197,7 @@ pub fn dispatch(
 ) -> PyResult<()> {
     let py = slf.py();
     let (reader, writer) = {
-        let mut interests = slf.get().interests.borrow_mut(py);
-        interests.note_event(fd);
+        let interests = slf.get().interests.borrow_mut(py);
         let item = |watch: &Watch| watch.item(py);
         let reader = if readable { interests.reader(fd).map(item) } else { None };
         let writer = if writable { interests.writer(fd).map(item) } else { None };

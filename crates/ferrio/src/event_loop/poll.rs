@@ -30,8 +30,9 @@ pub fn run(slf: &Bound<'_, EventLoop>, decision: Poll) -> PyResult<()> {
     let ready = wait(py, native, timeout)?;
     native.skipped_turns.store(0, Ordering::Relaxed);
     ready
-        .into_iter()
+        .iter()
         .try_for_each(|event| fd::dispatch(slf, event.fd, event.readable, event.writable))
+        .inspect_err(|_| native.interests.borrow_mut(py).note_all_left(&ready))
 }
 
 /// One poll of the loop's reactor; a signal ends it early and has its handler run.
@@ -44,7 +45,13 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
         py.check_signals()?;
     }
     let mut events = native.events.borrow_mut(py).take().unwrap_or_default();
-    events.reserve(native.interests.borrow_mut(py).len());
+    let first = {
+        let mut interests = native.interests.borrow_mut(py);
+        interests.tell_left(&poller, runtime::borrow_fd);
+        events.reserve(interests.len());
+        interests.looks_first(native.internal_fds.load(Ordering::Relaxed) as usize)
+    };
+    let mut slept = false;
     let outcome = match timeout {
         Timeout::Zero => poller.wait(&mut events, timeout),
         Timeout::For(_) | Timeout::Forever => {
@@ -57,17 +64,27 @@ pub fn wait(py: Python<'_>, native: &EventLoop, timeout: Timeout) -> PyResult<Ve
             // loop awake and did not interrupt this sleep. From here on the GIL is kept until it does.
             let late = !native.ready.borrow_mut(py).is_empty() || get(&native.stopping);
             let timeout = if late { Timeout::Zero } else { timeout };
+            let mut wait = || {
+                if first && poller.wait(&mut events, Timeout::Zero)? {
+                    return Ok(true);
+                }
+                slept = true;
+                poller.wait(&mut events, timeout)
+            };
             // SAFETY: the poll touches no Python object.
-            let outcome = unsafe { runtime::without_gil(py, || poller.wait(&mut events, timeout)) };
+            let outcome = unsafe { runtime::without_gil(py, &mut wait) };
             set(&native.asleep, false);
             native.wake.awake();
             outcome
         }
     };
+    if outcome.is_ok() {
+        native.interests.borrow_mut(py).note_reported(&mut events, first && slept);
+    }
     let ready = events.iter().collect();
     *native.events.borrow_mut(py) = Some(events);
     match outcome {
-        Ok(()) => Ok(ready),
+        Ok(_) => Ok(ready),
         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
             py.check_signals()?;
             Ok(Vec::new())

@@ -56,6 +56,26 @@ impl EventLoop {
         })
     }
 
+    /// [`EventLoop::set_watch`] of a reader that takes all there is with each event, or says that it did not
+    /// ([`EventLoop::note_left`]).
+    ///
+    /// # Errors
+    /// As [`EventLoop::set_watch`].
+    pub fn set_draining_watch(
+        &self,
+        py: Python<'_>,
+        fd: BorrowedFd<'_>,
+        watch: Watch,
+    ) -> PyResult<Option<Watch>> {
+        self.register(py, fd, |interests, poller| interests.set_draining_reader(poller, fd, watch))
+    }
+
+    /// A reader that drains may have left something.
+    #[cold]
+    pub fn note_left(&self, py: Python<'_>, fd: RawFd) {
+        self.interests.borrow_mut(py).note_left(fd);
+    }
+
     /// Has a watch for one event told of the next one.
     ///
     /// # Errors
@@ -72,11 +92,8 @@ impl EventLoop {
     /// As [`EventLoop::set_watch`].
     #[cold]
     pub fn keep_watch_armed(&self, py: Python<'_>, fd: BorrowedFd<'_>) -> PyResult<()> {
-        self.register(py, fd, |interests, poller| {
-            interests.note_event(fd.as_raw_fd());
-            interests.rearm(poller, fd, false).map(|()| None)
-        })
-        .map(drop)
+        self.register(py, fd, |interests, poller| interests.rearm(poller, fd, false).map(|()| None))
+            .map(drop)
     }
 
     fn register(
@@ -178,6 +195,18 @@ pub fn watch_act_once<'py>(
     act: &'static Act,
 ) -> PyResult<Bound<'py, PyAny>> {
     register(event_loop, direction, fd, (object, act), EventLoop::set_watch_once)
+}
+
+/// [`watch_act`] for a reader that drains ([`EventLoop::set_draining_watch`]).
+pub fn watch_draining_act<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    fd: BorrowedFd<'_>,
+    object: &Bound<'py, PyAny>,
+    act: &'static Act,
+) -> PyResult<Bound<'py, PyAny>> {
+    register(event_loop, Direction::Read, fd, (object, act), |native, py, _, fd, watch| {
+        native.set_draining_watch(py, fd, watch)
+    })
 }
 
 /// How a watch is put into the table; what it replaces is given back.

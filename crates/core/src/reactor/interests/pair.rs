@@ -14,7 +14,22 @@ pub(super) struct Pair<T> {
     pub(super) reader: Option<T>,
     pub(super) writer: Option<T>,
     pub(super) registration: Registration,
+    /// The reader takes all there is with each event, and says so where it did not.
+    pub(super) drains: bool,
+    /// Where the last report of the fd stood, while epoll still has it on its list, or would have it there.
+    pub(super) place: Option<Place>,
 }
+
+/// The number of a wait, and the place among its events.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    pub(super) wait: u64,
+    pub(super) index: usize,
+}
+
+/// How a reader that drains is registered while it waits alone. PRI and RDHUP are for the table: with either,
+/// one read may leave something behind.
+pub(super) const EDGE: EventFlags = EventFlags::ET.union(EventFlags::PRI).union(EventFlags::RDHUP);
 
 /// What epoll knows of an fd, as far as we do.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -37,6 +52,7 @@ impl<T> Pair<T> {
     pub(super) fn flags(&self, once: EventFlags) -> EventFlags {
         match (&self.reader, &self.writer) {
             (None, None) => EventFlags::empty(),
+            (Some(_), None) if self.drains => EventFlags::IN | EDGE,
             (Some(_), None) => EventFlags::IN | once,
             (None, Some(_)) => EventFlags::OUT | once,
             (Some(_), Some(_)) => EventFlags::IN | EventFlags::OUT,
@@ -61,6 +77,7 @@ impl<T> Pair<T> {
                 // An fd that was closed since is no longer registered, and that is what was asked for.
                 let _ = poller.delete(fd);
                 self.registration = Registration::None;
+                self.place = None;
                 return Ok(());
             }
             Registration::Armed(_) => poller.modify(fd, wanted)?,
@@ -85,7 +102,8 @@ impl<T> Pair<T> {
 
 impl<T> Default for Pair<T> {
     fn default() -> Self {
-        Self { reader: None, writer: None, registration: Registration::None }
+        let registration = Registration::None;
+        Self { reader: None, writer: None, registration, drains: false, place: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading: from readiness to data_received(). CPython: _SelectorSocketTransport._read_ready
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use ferrio_capi::StateOf;
 use ferrio_capi::buffer::{self, NewBytes};
@@ -13,7 +14,7 @@ use pyo3::prelude::*;
 use super::direct::TlsReceiver;
 use super::{StreamState, StreamTransport, closing, direct, info};
 use crate::errors;
-use crate::loop_state::{Act, Direction, EventLoop, unwatch, watch_act};
+use crate::loop_state::{Act, Direction, EventLoop, unwatch, watch_act, watch_draining_act};
 
 /// Bytes that one read takes at most, where `max_size` says nothing else, and the most that it may say.
 /// CPython: _SelectorTransport.max_size
@@ -65,9 +66,29 @@ pub fn start(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     }
     let event_loop = state.native_loop(this.py())?;
     let fd = state.descriptor()?;
-    let context = watch_act(&event_loop, Direction::Read, fd, this.as_any(), &READ)?;
+    let context = match drains(state, fd) {
+        true => watch_draining_act(&event_loop, fd, this.as_any(), &READ)?,
+        false => watch_act(&event_loop, Direction::Read, fd, this.as_any(), &READ)?,
+    };
     state.reader.set(context);
     Ok(())
+}
+
+/// Whether a read that is not full has taken all there was, unless the event said that there is more than data.
+/// So it is with TCP. One from a Unix socket stops where a message has descriptors with it.
+fn drains(state: &StreamState, fd: BorrowedFd<'_>) -> bool {
+    match state.proto.get() {
+        0 => state.peer.get().is_ip() && stream_socket::is_tcp(fd),
+        proto => proto == stream_socket::TCP,
+    }
+}
+
+/// After a read of `count` bytes where there was `room` for so many: a full one may have left something.
+#[inline]
+fn note_read(this: &Bound<'_, StreamTransport>, event_loop: &EventLoop, count: usize, room: usize) {
+    if count == room {
+        event_loop.note_left(this.py(), this.state().fd.get());
+    }
 }
 
 /// `loop._remove_reader(fd)`.
@@ -101,6 +122,15 @@ pub fn resume(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
 
 /// `_read_ready`.
 pub fn ready(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
+    read_ready(this).inspect_err(|_| {
+        // It may have come before the read.
+        if let Ok(event_loop) = this.state().native_loop(this.py()) {
+            event_loop.get().note_left(this.py(), this.state().fd.get());
+        }
+    })
+}
+
+fn read_ready(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
     if this.state().conn_lost.get() > 0 {
         return Ok(());
     }
@@ -131,6 +161,9 @@ fn receive_ciphertext<'py>(
         memory.resize(MAX_SIZE, 0);
     }
     let read = state.open_descriptor(py).and_then(|fd| stream_socket::recv(fd, &mut memory));
+    if let Ok(count) = read {
+        note_read(this, event_loop.get(), count, memory.len());
+    }
     let (memory, taken) = match read {
         Ok(count @ 1..) => (receiver.receive)(protocol, memory, count),
         _ => (memory, Ok(())),
@@ -179,11 +212,15 @@ fn read<'py>(this: &Bound<'py, StreamTransport>, event_loop: &EventLoop) -> PyRe
         && let Ok(size @ 1..) = stream_socket::available(fd)
     {
         state.reads_much.set(size >= MUCH);
-        let mut space = NewBytes::new(py, size.min(max_size(state)))?;
+        let room = max_size(state);
+        let mut space = NewBytes::new(py, size.min(room))?;
         return Ok(match stream_socket::recv_uninit(fd, space.space()) {
             Ok(0) => Ok(None),
-            // SAFETY: recv wrote so many bytes.
-            Ok(count) => Ok(Some(unsafe { space.finish(count) }?)),
+            Ok(count) => {
+                note_read(this, event_loop, count, room);
+                // SAFETY: recv wrote so many bytes.
+                Ok(Some(unsafe { space.finish(count) }?))
+            }
             Err(error) => Err(error),
         });
     }
@@ -191,9 +228,11 @@ fn read<'py>(this: &Bound<'py, StreamTransport>, event_loop: &EventLoop) -> PyRe
     if scratch.is_empty() {
         scratch.resize(MAX_SIZE, 0);
     }
-    Ok(match stream_socket::recv(fd, &mut scratch[..max_size(state)]) {
+    let room = max_size(state);
+    Ok(match stream_socket::recv(fd, &mut scratch[..room]) {
         Ok(0) => Ok(None),
         Ok(count) => {
+            note_read(this, event_loop, count, room);
             state.reads_much.set(count >= MUCH);
             let mut spare = event_loop.spare_bytes.borrow_mut(py);
             Ok(Some(spare.copy(py, &scratch[..count]).into_any()))
@@ -245,13 +284,20 @@ fn receive_into(
 ) -> PyResult<Option<usize>> {
     let py = this.py();
     let fd = this.state().open_descriptor(py).map_err(|error| errors::os_error(py, &error))?;
-    match buffer::fill(space, |space| stream_socket::recv(fd, space)) {
+    let event_loop = this.state().native_loop(py)?;
+    let filled = buffer::fill(space, |space| -> io::Result<usize> {
+        let count = stream_socket::recv(fd, space)?;
+        note_read(this, event_loop.get(), count, space.len());
+        Ok(count)
+    });
+    match filled {
         Ok(Ok(count)) => Ok(Some(count)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Ok(Err(error)) => Err(errors::os_error(py, &error)),
         Err(_) => {
             // The socket's own method has the words for what cannot be filled.
             let sock = info::socket(this)?;
+            event_loop.get().note_left(py, fd.as_raw_fd());
             sock.call_method1(intern!(py, "recv_into"), (space,))?.extract().map(Some)
         }
     }
