@@ -6,11 +6,13 @@
 //! eof_received -> connection_lost.
 
 mod input;
+mod places;
 mod water;
 
 use std::cell::Cell;
 
 pub use input::Input;
+pub use places::{Place, Places};
 pub use water::{Change, Marks};
 
 /// Where a connection stands. CPython: SSLProtocolState

@@ -1,6 +1,8 @@
 //! The state of a TLS connection, its flow control and its input, seen from outside.
 
-use ferrio_core::tls::{Change, CloseStep, EofStep, Input, Machine, Marks, Phase, Step, Told};
+use ferrio_core::tls::{
+    Change, CloseStep, EofStep, Input, Machine, Marks, Phase, Places, Step, Told,
+};
 
 const PHASES: [Phase; 5] =
     [Phase::Unwrapped, Phase::Handshake, Phase::Wrapped, Phase::Flushing, Phase::Shutdown];
@@ -166,4 +168,14 @@ fn data_that_comes_while_memory_is_lent_keeps_its_place() {
 #[should_panic(expected = "more was lent than there is")]
 fn more_than_there_is_cannot_be_lent() {
     Input::default().lend(vec![0; 2], 3);
+}
+
+#[test]
+fn a_place_is_free_again_when_it_is_dropped() {
+    static PLACES: Places = Places::new(2);
+    let (one, two) = (PLACES.take(), PLACES.take());
+    assert!(one.is_some() && two.is_some() && PLACES.take().is_none());
+    drop(one);
+    let again = PLACES.take();
+    assert!(again.is_some() && PLACES.take().is_none());
 }

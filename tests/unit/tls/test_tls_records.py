@@ -115,3 +115,38 @@ def test_errors_that_others_left_are_not_the_connections(server_side, client_sid
     loop = ferrio.new_event_loop()
     assert loop.run_until_complete(main()) == [b"record", "eof", None]
     loop.close()
+
+
+def test_more_connections_at_once_than_keep_their_buffers(run, server_side, client_side):
+    """128 do, and when they are over others may."""
+
+    async def echo(reader, writer):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+        writer.close()
+
+    async def talk(port, number):
+        options = {"ssl": client_side, "server_hostname": "localhost"}
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, **options)
+        for size in (1, 1000, 40_000):
+            data = bytes([number]) * size
+            writer.write(data)
+            assert await reader.readexactly(size) == data
+        ready.append(number)
+        while len(ready) < 70:
+            await asyncio.sleep(0)
+        writer.write(b"last")
+        assert await reader.readexactly(4) == b"last"
+        writer.close()
+        await writer.wait_closed()
+
+    async def main():
+        server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=server_side)
+        port = server.sockets[0].getsockname()[1]
+        async with server:
+            for _ in range(2):
+                ready.clear()
+                await asyncio.gather(*(talk(port, number) for number in range(70)))
+
+    ready = []
+    run(main())

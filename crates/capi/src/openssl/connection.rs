@@ -2,8 +2,9 @@
 //! error queue stays as it is, and the same call by way of the SSLObject raises the exception.
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_long, c_void};
 use std::mem::MaybeUninit;
+use std::ptr;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -49,6 +50,10 @@ const ZERO_RETURN: c_int = 6;
 const WRITING: c_int = 2;
 const READING: c_int = 3;
 const RECEIVED_SHUTDOWN: c_int = 2;
+
+/// SSL_CTRL_CLEAR_MODE and SSL_MODE_RELEASE_BUFFERS of openssl/ssl.h
+const CTRL_CLEAR_MODE: c_int = 78;
+const MODE_RELEASE_BUFFERS: c_long = 0x10;
 
 /// TLS1_3_VERSION of openssl/tls1.h
 const TLS1_3: c_int = 0x0304;
@@ -130,6 +135,16 @@ impl Connection {
         if self.is_of(socket) {
             // SAFETY: the SSL of a living object.
             unsafe { (self.engine.library.ssl_set_read_ahead)(self.ssl, c_int::from(ahead)) };
+        }
+    }
+
+    /// Has OpenSSL keep the memory that it takes for a record, one piece of 17 KiB for each direction, until the
+    /// end of the connection. SSL_clear_mode(3)
+    pub fn keep_buffers(&self, socket: &Bound<'_, PyAny>) {
+        if self.is_of(socket) {
+            let (call, mode) = (CTRL_CLEAR_MODE, MODE_RELEASE_BUFFERS);
+            // SAFETY: the SSL of a living object; this call takes no pointer.
+            unsafe { (self.engine.library.ssl_ctrl)(self.ssl, call, mode, ptr::null_mut()) };
         }
     }
 

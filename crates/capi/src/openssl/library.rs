@@ -68,6 +68,7 @@ library! {
     ssl_get_wbio = c"SSL_get_wbio": fn(Ssl) -> Bio;
     ssl_set_bio = c"SSL_set_bio": fn(Ssl, Bio, Bio);
     ssl_set_read_ahead = c"SSL_set_read_ahead": fn(Ssl, c_int);
+    ssl_ctrl = c"SSL_ctrl": fn(Ssl, c_int, c_long, *mut c_void) -> c_long;
     ssl_version = c"SSL_version": fn(Ssl) -> c_int;
     ssl_is_server = c"SSL_is_server": fn(Ssl) -> c_int;
     bio_new = c"BIO_new": fn(BioMethod) -> Bio;

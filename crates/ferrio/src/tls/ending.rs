@@ -21,6 +21,7 @@ pub fn connection_lost<'py>(
     let state = this.state();
     state.backlog.clear(py);
     engine::discard_output(state, py)?;
+    engine::leave_place(state);
     state.conn_lost.set(state.conn_lost.get() + 1);
     transport::mark_closed(state, py)?;
     if state.machine.tell_lost() {

@@ -1,7 +1,7 @@
 //! How a connection gets its ciphertext and gives its own: straight from and to OpenSSL, or through the
 //! MemoryBIOs that the SSLObject was made over.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ferrio_capi::call::call_method;
 use ferrio_capi::openssl::{self, Busy, Connection, Wire};
 use ferrio_capi::{Slot, StateOf};
+use ferrio_core::tls::{Place, Places};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -28,6 +29,8 @@ pub struct Direct {
     /// Data goes through the SSLObject: the context has a callback of the program's, whose exceptions
     /// only that raises.
     pub through_object: Cell<bool>,
+    /// It is one of those whose buffers OpenSSL keeps.
+    keeps_buffers: RefCell<Option<Place>>,
 }
 
 /// Somebody wants the public calls of SSLObject to be used.
@@ -116,7 +119,9 @@ pub fn adopt<'py>(
     };
     state.socket.set(socket);
     let through_object = Cell::new(false);
-    state.direct.set(Some(Rc::new(Direct { connection, pipe, through_object })));
+    let keeps_buffers = RefCell::new(None);
+    let direct = Direct { connection, pipe, through_object, keeps_buffers };
+    state.direct.set(Some(Rc::new(direct)));
     true
 }
 
@@ -124,6 +129,27 @@ pub fn adopt<'py>(
 pub fn set_read_ahead(state: &ProtocolState, py: Python<'_>) {
     if let Some((direct, socket)) = state.direct.get().zip(state.socket.get(py)) {
         direct.connection.set_read_ahead(&socket, !state.app_is_buffered.get());
+    }
+}
+
+/// So many connections keep the two buffers of 17 KiB that contexts of Python have OpenSSL take for each record
+/// and give back, which is long work for the C library.
+static KEEPERS: Places = Places::new(128);
+
+/// Has OpenSSL keep the buffers of a connection that has begun, where not too many do.
+pub fn keep_buffers(state: &ProtocolState, py: Python<'_>) {
+    if let Some((direct, socket)) = state.direct.get().zip(state.socket.get(py))
+        && let Some(place) = KEEPERS.take()
+    {
+        direct.connection.keep_buffers(&socket);
+        direct.keeps_buffers.replace(Some(place));
+    }
+}
+
+/// The connection is over, and another one may keep its buffers.
+pub fn leave_place(state: &ProtocolState) {
+    if let Some(direct) = state.direct.get() {
+        direct.keeps_buffers.replace(None);
     }
 }
 

@@ -126,6 +126,7 @@ pub fn complete(this: &Bound<'_, SSLProtocol>, error: Option<PyErr>) -> PyResult
     }
     wake_waiter(this, None)?;
     engine::set_read_ahead(state, py);
+    engine::keep_buffers(state, py);
     reading::read_and(this, writing::process_tickets)
 }
 
