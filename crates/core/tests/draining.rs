@@ -88,3 +88,16 @@ fn a_wait_is_preceded_by_one_that_does_not_sleep_while_the_last_report_matters()
     assert!(bench.ready(false).is_empty());
     assert!(!bench.interests.looks_first(0));
 }
+
+#[test]
+fn what_somebody_left_is_not_told_to_the_next_of_the_number() {
+    let mut bench = Bench::new(1);
+    bench.send(0);
+    assert_eq!(bench.ready(false), [0]);
+    let (near, _) = &bench.pairs[0];
+    bench.interests.note_left(near.as_raw_fd());
+    let fd = near.as_fd();
+    bench.interests.remove_reader(&bench.poller, fd).expect("it is open");
+    bench.interests.set_draining_reader(&bench.poller, fd, ()).expect("the fd can be watched");
+    bench.interests.tell_left(&bench.poller, |_| panic!("nobody has left anything"));
+}

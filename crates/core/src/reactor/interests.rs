@@ -131,7 +131,7 @@ impl<T> Interests<T> {
         let Some(pair) = self.pair_mut(number).filter(|pair| !pair.is_empty()) else {
             return Ok(());
         };
-        pair.drains = false;
+        (pair.drains, pair.left) = (false, false);
         let once = if once { EventFlags::ONESHOT } else { EventFlags::empty() };
         let outcome = pair.register(poller, fd, pair.flags(once));
         if outcome.is_err() {
@@ -232,6 +232,7 @@ impl<T> Interests<T> {
         let replaced = pair.side(side).replace(item);
         if matches!(side, Side::Reader) {
             pair.drains = mode == EDGE;
+            pair.left &= pair.drains;
         }
         let outcome = pair.register(poller, fd, pair.flags(mode & EventFlags::ONESHOT));
         if first {

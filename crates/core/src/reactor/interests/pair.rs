@@ -16,6 +16,8 @@ pub(super) struct Pair<T> {
     pub(super) registration: Registration,
     /// The reader takes all there is with each event, and says so where it did not.
     pub(super) drains: bool,
+    /// It may have left something since the last wait. Never without `drains`.
+    pub(super) left: bool,
     /// Where the last report of the fd stood, while epoll still has it on its list, or would have it there.
     pub(super) place: Option<Place>,
 }
@@ -78,6 +80,7 @@ impl<T> Pair<T> {
                 let _ = poller.delete(fd);
                 self.registration = Registration::None;
                 self.place = None;
+                self.left = false;
                 return Ok(());
             }
             Registration::Armed(_) => poller.modify(fd, wanted)?,
@@ -103,7 +106,7 @@ impl<T> Pair<T> {
 impl<T> Default for Pair<T> {
     fn default() -> Self {
         let registration = Registration::None;
-        Self { reader: None, writer: None, registration, drains: false, place: None }
+        Self { reader: None, writer: None, registration, drains: false, left: false, place: None }
     }
 }
 

@@ -34,10 +34,10 @@ impl<T> Interests<T> {
             if flags.contains(EventFlags::ONESHOT) {
                 pair.registration = Registration::Spent;
             } else if flags.contains(EDGE) {
+                let left = told != EventFlags::IN;
+                pair.left |= left;
+                self.left.extend(left.then_some(fd));
                 self.unkept = true;
-                if told != EventFlags::IN {
-                    self.left.push(fd);
-                }
             }
         }
         if unkept && !events.list.is_sorted_by_key(|event| self.rank(event.data.u64(), wait)) {
@@ -63,9 +63,10 @@ impl<T> Interests<T> {
     /// The reader of `fd`, if it drains, may have left something. From the next wait on it is told of that as
     /// others are.
     pub fn note_left(&mut self, fd: RawFd) {
-        if let Some(pair) = self.pair(fd)
+        if let Some(pair) = self.pair_mut(fd)
             && matches!(pair.registration, Registration::Armed(flags) if flags.contains(EDGE))
         {
+            pair.left = true;
             self.left.push(fd);
         }
     }
@@ -83,9 +84,10 @@ impl<T> Interests<T> {
         borrow: impl Fn(RawFd) -> Option<BorrowedFd<'fd>>,
     ) {
         while let Some(number) = self.left.pop() {
-            let Some(pair) = self.pair_mut(number).filter(|pair| pair.drains) else { continue };
-            pair.drains = false;
-            if let (false, Some(fd)) = (pair.is_empty(), borrow(number)) {
+            // It may have been closed since, and its number be another's.
+            let Some(pair) = self.pair_mut(number).filter(|pair| pair.left) else { continue };
+            (pair.drains, pair.left) = (false, false);
+            if let Some(fd) = borrow(number) {
                 // Of a descriptor that was closed meanwhile nobody is told any more, as by `selectors`.
                 let _ = pair.register(poller, fd, pair.flags(EventFlags::empty()));
             }
