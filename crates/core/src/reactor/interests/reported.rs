@@ -34,8 +34,7 @@ impl<T> Interests<T> {
             if flags.contains(EventFlags::ONESHOT) {
                 pair.registration = Registration::Spent;
             } else if flags.contains(EDGE) {
-                let left = told != EventFlags::IN;
-                pair.left |= left;
+                let left = told != EventFlags::IN && !std::mem::replace(&mut pair.left, true);
                 self.left.extend(left.then_some(fd));
                 self.unkept = true;
             }
@@ -65,8 +64,8 @@ impl<T> Interests<T> {
     pub fn note_left(&mut self, fd: RawFd) {
         if let Some(pair) = self.pair_mut(fd)
             && matches!(pair.registration, Registration::Armed(flags) if flags.contains(EDGE))
+            && !std::mem::replace(&mut pair.left, true)
         {
-            pair.left = true;
             self.left.push(fd);
         }
     }
