@@ -114,6 +114,8 @@ pub struct StreamState {
     gathers: Cell<bool>,
     /// The last read was large: the next goes straight into a bytes object.
     reads_much: Cell<bool>,
+    /// Whether a read that is not full takes all there is; None until that was asked.
+    drains: Cell<Option<bool>>,
 }
 
 /// Data that waits to be sent.

@@ -77,10 +77,13 @@ pub fn start(this: &Bound<'_, StreamTransport>) -> PyResult<()> {
 /// Whether a read that is not full has taken all there was, unless the event said that there is more than data.
 /// So it is with TCP. One from a Unix socket stops where a message has descriptors with it.
 fn drains(state: &StreamState, fd: BorrowedFd<'_>) -> bool {
-    match state.proto.get() {
+    let known = state.drains.get();
+    let drains = known.unwrap_or_else(|| match state.proto.get() {
         0 => state.peer.get().is_ip() && stream_socket::is_tcp(fd),
         proto => proto == stream_socket::TCP,
-    }
+    });
+    state.drains.set(Some(drains));
+    drains
 }
 
 /// After a read of `count` bytes where there was `room` for so many: a full one may have left something.
